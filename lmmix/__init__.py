@@ -1,0 +1,65 @@
+"""lmmix: n-gram and small neural language models, mixtures of them, perplexity and n-best rescoring.
+
+Names are imported on first use, so that ``import lmmix`` loads neither numba nor torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lmmix.corpus import Corpus, read_corpus
+    from lmmix.errors import LmmixError
+    from lmmix.lm import LanguageModel, load
+    from lmmix.mix.em import fit_em
+    from lmmix.mix.mixture import Mixture, fit_mixture
+    from lmmix.nbest.rescore import rescore
+    from lmmix.neural.train import train_neural
+    from lmmix.ngram.estimate import train_ngram
+    from lmmix.score import perplexity
+    from lmmix.vocab import Vocab
+
+_HOMES = {
+    "Corpus": "lmmix.corpus",
+    "LanguageModel": "lmmix.lm",
+    "LmmixError": "lmmix.errors",
+    "Mixture": "lmmix.mix.mixture",
+    "Vocab": "lmmix.vocab",
+    "fit_em": "lmmix.mix.em",
+    "fit_mixture": "lmmix.mix.mixture",
+    "load": "lmmix.lm",
+    "perplexity": "lmmix.score",
+    "read_corpus": "lmmix.corpus",
+    "rescore": "lmmix.nbest.rescore",
+    "train_neural": "lmmix.neural.train",
+    "train_ngram": "lmmix.ngram.estimate",
+}
+
+__all__ = [
+    "Corpus",
+    "LanguageModel",
+    "LmmixError",
+    "Mixture",
+    "Vocab",
+    "fit_em",
+    "fit_mixture",
+    "load",
+    "perplexity",
+    "read_corpus",
+    "rescore",
+    "train_neural",
+    "train_ngram",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'lmmix' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

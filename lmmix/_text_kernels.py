@@ -1,0 +1,145 @@
+"""Kernels of the text family: words as bytes in a pool, an open-addressing hash table, text to ids.
+
+A word is `pool[begin[i]:begin[i + 1]]`; `table` holds word ids, -1 where a slot is free, and has a power of
+two of slots. Everything that these kernels share lives in this file, because Numba's cache does not see
+changes in another one.
+"""
+
+from __future__ import annotations
+
+from lmmix.parallel import kernel
+
+# Slots of the state array that `_encode` keeps between calls.
+POS, TYPES, POOL_USED, N_IDS, N_SENTENCES, LINE, EMPTY_LINES, CHARS, LINE_TOKENS, N_OOV = range(10)
+STATE_SIZE = 10
+
+# What `_encode` returns.
+DONE, TABLE_FULL, SPECIAL = 0, 1, 2
+
+UNK, BOS, EOS = 0, 1, 2
+
+
+@kernel("i8(u1[::1], i8, i8)")
+def _hash(data, lo, hi):
+    """64-bit FNV-1a of `data[lo:hi]` in wrapping signed arithmetic, with the high bits folded down."""
+    value = -3750763034362895579
+    for i in range(lo, hi):
+        value = (value ^ data[i]) * 1099511628211
+    return value ^ (value >> 29)
+
+
+@kernel("b1(u1[::1], i8, u1[::1], i8, i8)")
+def _same_bytes(data, at, pool, lo, hi):
+    for i in range(hi - lo):
+        if data[at + i] != pool[lo + i]:
+            return False
+    return True
+
+
+@kernel("i8(u1[::1], i8, i8, u1[::1], i8[::1], i4[::1])")
+def _find_slot(data, lo, hi, pool, begin, table):
+    """The slot of `table` that holds the word `data[lo:hi]`, or the free slot where it belongs."""
+    mask = table.size - 1
+    slot = _hash(data, lo, hi) & mask
+    while True:
+        word = table[slot]
+        if word < 0:
+            return slot
+        if begin[word + 1] - begin[word] == hi - lo and _same_bytes(data, lo, pool, begin[word], begin[word + 1]):
+            return slot
+        slot = (slot + 1) & mask
+
+
+@kernel("i8(u1[::1], i8[::1], i8, i4[::1])")
+def _fill_table(pool, begin, count, table):
+    """Put the first `count` words into an empty table; returns the first word that is there already, or -1."""
+    for word in range(count):
+        slot = _find_slot(pool, begin[word], begin[word + 1], pool, begin, table)
+        if table[slot] >= 0:
+            return word
+        table[slot] = word
+    return -1
+
+
+@kernel("b1(u1)")
+def _is_space(byte):
+    return byte == 32 or (9 <= byte <= 13) or byte == 0
+
+
+@kernel("i8(u1[::1], i8, i8, i8[::1], u1[::1], i8[::1])")
+def _add_word(data, lo, hi, state, pool, begin):
+    word = state[TYPES]
+    used = state[POOL_USED]
+    for i in range(lo, hi):
+        pool[used + i - lo] = data[i]
+    state[POOL_USED] = used + hi - lo
+    begin[word + 1] = state[POOL_USED]
+    state[TYPES] = word + 1
+    return word
+
+
+@kernel("void(i8[::1], i4[::1], i8[::1], i8[::1], b1)")
+def _end_line(state, ids, ends, counts, keep_empty):
+    state[LINE] += 1
+    if state[LINE_TOKENS] == 0 and not keep_empty:
+        state[EMPTY_LINES] += 1
+        return
+    ids[state[N_IDS]] = EOS
+    counts[EOS] += 1
+    state[N_IDS] += 1
+    ends[state[N_SENTENCES]] = state[N_IDS]
+    state[N_SENTENCES] += 1
+    state[LINE_TOKENS] = 0
+
+
+@kernel("i8(u1[::1], i8[::1], u1[::1], i8[::1], i4[::1], i8[::1], i4[::1], i8[::1], i8[::1], b1, b1, b1)")
+def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, replace_specials, keep_empty):
+    """Turn lines of `data` into ids; every sentence ends in `</s>`.
+
+    Empty lines are counted and left out, or become sentences of no word with `keep_empty`.
+    With `grow`, unknown words join the pool and the table; else they become `<unk>` and their place in
+    `ids` is noted in `oov_at`. Returns DONE; TABLE_FULL where the caller must enlarge pool or table and
+    call again; SPECIAL where `<s>` or `</s>` stands in a line. `state` says how far it came.
+    """
+    size = data.size
+    pos = state[POS]
+    while pos < size:
+        byte = data[pos]
+        if byte == 10:
+            _end_line(state, ids, ends, counts, keep_empty)
+            pos += 1
+            state[POS] = pos
+            continue
+        if _is_space(byte):
+            pos += 1
+            continue
+        start = pos
+        chars = 1
+        while not _is_space(data[pos]):
+            chars += (data[pos] & 0xC0) != 0x80
+            pos += 1
+        slot = _find_slot(data, start, pos, pool, begin, table)
+        word = table[slot]
+        if word < 0 and grow:
+            if 2 * state[TYPES] >= table.size or state[POOL_USED] + pos - start > pool.size:
+                state[POS] = start
+                return TABLE_FULL
+            word = _add_word(data, start, pos, state, pool, begin)
+            table[slot] = word
+        elif word < 0:
+            oov_at[state[N_OOV]] = state[N_IDS]
+            state[N_OOV] += 1
+            word = UNK
+        elif word == BOS or word == EOS:
+            if not replace_specials:
+                state[POS] = start
+                return SPECIAL
+            continue
+        ids[state[N_IDS]] = word
+        counts[word] += 1
+        state[N_IDS] += 1
+        state[LINE_TOKENS] += 1
+        state[CHARS] += chars
+        state[POS] = pos
+    state[POS] = pos
+    return DONE

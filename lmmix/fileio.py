@@ -1,0 +1,243 @@
+"""Reading and writing files: compression by suffix, `-` for standard streams, all-or-nothing writes."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import lzma
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from lmmix.errors import InputError, MissingDependencyError
+
+PathLike = str | os.PathLike[str]
+
+CHUNK_BYTES = 1 << 24
+
+
+def _zstandard() -> Any:
+    try:
+        import zstandard
+    except ImportError:
+        raise MissingDependencyError("zstandard", "a .zst file", "zstd") from None
+    return zstandard
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+@contextlib.contextmanager
+def explain_errors(path: PathLike, verb: str) -> Iterator[None]:
+    """Turn what the operating system and the decompressors raise into an `InputError` that names the file."""
+    try:
+        yield
+    except EOFError:
+        raise InputError(f"{path}: cannot {verb}: the compressed data ends too early (truncated file?)") from None
+    except (OSError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: cannot {verb}: {_reason(error)}") from None
+
+
+@contextlib.contextmanager
+def open_read(path: PathLike) -> Iterator[BinaryIO]:
+    """A binary stream over the (decompressed) content of `path`; `-` is standard input.
+
+    Compression goes by suffix: .gz, .bz2, .xz, .zst. Raises InputError.
+    """
+    name = os.fspath(path)
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with explain_errors(name, "read"), _opened(name) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    with open(name, "rb") as raw:
+        if name.endswith(".gz"):
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        elif name.endswith(".bz2"):
+            yield cast(BinaryIO, bz2.BZ2File(raw))
+        elif name.endswith(".xz"):
+            yield cast(BinaryIO, lzma.LZMAFile(raw))
+        elif name.endswith(".zst"):
+            zstandard = _zstandard()
+            try:
+                yield zstandard.ZstdDecompressor().stream_reader(raw)
+            except zstandard.ZstdError as error:
+                raise InputError(f"{name}: cannot read: {error}") from None
+        else:
+            yield raw
+
+
+def read_line_chunks(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """The content of `path` in chunks of whole lines, each ending in a newline (the last gets one if it lacks it).
+
+    A byte-order mark at the very start is dropped. A line longer than `chunk_bytes` makes a longer chunk.
+    """
+    with open_read(path) as stream:
+        rest, first = b"", True
+        while block := stream.read(chunk_bytes):
+            if first:
+                block, first = block.removeprefix(b"\xef\xbb\xbf"), False
+            cut = block.rfind(b"\n") + 1
+            if cut == 0:
+                rest += block
+                continue
+            yield rest + block[:cut]
+            rest = block[cut:]
+        if rest:
+            yield rest + b"\n"
+
+
+def read_text_lines(path: PathLike) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without its end) of a UTF-8 file; raises InputError at the first bad byte."""
+    number = 0
+    for chunk in read_line_chunks(path):
+        text = decode_utf8(chunk, path, number + 1)
+        for line in text.split("\n")[:-1]:
+            number += 1
+            yield number, line.rstrip("\r")
+
+
+def decode_utf8(chunk: bytes, path: PathLike, first_line: int) -> str:
+    """`chunk` as text; an InputError names file, line and column (in bytes, from 1) of a byte that is not UTF-8."""
+    try:
+        return chunk.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = first_line + chunk.count(b"\n", 0, error.start)
+        column = error.start - (chunk.rfind(b"\n", 0, error.start) + 1) + 1
+        value = chunk[error.start]
+        raise InputError(
+            f"{path}:{line}:{column}: byte 0x{value:02x} is not valid UTF-8; "
+            "convert the file, or use --errors replace"
+        ) from None
+
+
+@contextlib.contextmanager
+def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
+    """A binary stream whose content becomes `path` when the block ends, and is discarded when it fails.
+
+    The data is written beside the target and renamed into place, so readers see the old file or the new
+    one, never half. Compression goes by suffix; `-` is standard output. Raises InputError.
+    """
+    name = os.fspath(path)
+    if name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with explain_errors(name, "write"):
+        if os.path.isdir(name):
+            raise InputError(f"{name}: cannot write: it is a folder")
+        handle, temporary = _temporary_beside(name)
+        try:
+            with os.fdopen(handle, "wb") as raw, _compressing(name, raw) as stream:
+                yield stream
+            os.replace(temporary, name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+
+def _temporary_beside(name: str) -> tuple[int, str]:
+    folder, base = os.path.split(os.path.abspath(name))
+    handle, temporary = tempfile.mkstemp(prefix=f".{base}.", suffix=".part", dir=folder)
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(temporary, 0o666 & ~mask)
+    return handle, temporary
+
+
+@contextlib.contextmanager
+def _compressing(name: str, raw: BinaryIO) -> Iterator[BinaryIO]:
+    if name.endswith(".gz"):
+        # mtime and name stay out of the header: the same content gives the same bytes.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as stream:
+            yield cast(BinaryIO, stream)
+    elif name.endswith(".bz2"):
+        with bz2.BZ2File(raw, "wb") as stream:
+            yield cast(BinaryIO, stream)
+    elif name.endswith(".xz"):
+        with lzma.LZMAFile(raw, "wb") as stream:
+            yield cast(BinaryIO, stream)
+    elif name.endswith(".zst"):
+        with _zstandard().ZstdCompressor().stream_writer(raw, closefd=False) as stream:
+            yield stream
+    else:
+        yield raw
+
+
+@contextlib.contextmanager
+def atomic_folder(path: PathLike) -> Iterator[Path]:
+    """A fresh folder that becomes `path` when the block ends, and vanishes when it fails.
+
+    An existing folder at `path` is replaced only by the rename at the end. Raises InputError.
+    """
+    target = Path(path)
+    with explain_errors(target, "write"):
+        if target.exists() and not target.is_dir():
+            raise InputError(f"{target}: cannot write: it is a file, and a folder is needed")
+        parent = target.absolute().parent
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=parent))
+        try:
+            temporary.chmod(0o755)
+            yield temporary
+            if target.exists():
+                old = temporary.with_suffix(".old")
+                target.rename(old)
+                temporary.rename(target)
+                shutil.rmtree(old)
+            else:
+                temporary.rename(target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def write_json(path: PathLike, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    with atomic_write(path) as stream:
+        stream.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: PathLike) -> Any:
+    """Read one JSON document; raises FormatError with line and column."""
+    from lmmix.errors import FormatError
+
+    with open_read(path) as stream:
+        content = stream.read()
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from None
+    except UnicodeDecodeError:
+        raise FormatError(f"{path}: not valid JSON: the file is not UTF-8") from None
+
+
+def file_fingerprint(path: PathLike) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a file, or of the files of a folder in order of name."""
+    digest = hashlib.sha256()
+    root = Path(path)
+    with explain_errors(path, "read"):
+        for file in sorted(root.iterdir()) if root.is_dir() else [root]:
+            with open(file, "rb") as stream:
+                while block := stream.read(CHUNK_BYTES):
+                    digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def text_writer(stream: BinaryIO) -> io.TextIOWrapper:
+    """A UTF-8 text layer over `stream`; call `detach()` (not close) when done."""
+    return io.TextIOWrapper(stream, encoding="utf-8", newline="\n", write_through=True)

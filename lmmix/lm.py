@@ -1,0 +1,102 @@
+"""The contract of every language model, and `load`, which finds the reader for a file.
+
+`load` knows file formats by their first bytes and imports the room that reads them only then.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from lmmix.artefact import MAGIC, read_header
+from lmmix.corpus import Corpus
+from lmmix.errors import FormatError, InputError
+from lmmix.fileio import PathLike, open_read, read_json
+from lmmix.vocab import Vocab
+
+State = Any
+"""What a model remembers of n histories; only the model that made it can read it."""
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """A probability for every next event, given the events of the sentence so far.
+
+    Events are ids of `vocab`: words, `<unk>` for all words outside it, and `</s>`; never `<s>`, whose
+    probability is 0. All log-probabilities are natural and float64.
+
+    Attributes
+    ----------
+    vocab : Vocab
+        The event space.
+    signature : str
+        Every choice that affects the numbers, on one line.
+    """
+
+    vocab: Vocab
+    signature: str
+
+    def score(self, corpus: Corpus) -> np.ndarray:
+        """(T,) ln p(event | events before it in its sentence); words unknown to `vocab` count as `<unk>`."""
+        ...
+
+    def start(self, n: int) -> State:
+        """The state of `n` sentences before their first word."""
+        ...
+
+    def advance(self, state: State, words: np.ndarray) -> tuple[np.ndarray, State]:
+        """(n,) ln p of the next `words` (n,) of each history, and the state behind them."""
+        ...
+
+    def distribution(self, state: State) -> np.ndarray:
+        """(n, V) probabilities of every next event; rows sum to 1."""
+        ...
+
+
+KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
+
+_ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx"}
+_FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
+_JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
+_ARPA_READER = "lmmix.ngram.arpa:read_arpa"
+_KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
+
+FOLDER_CONFIG = "lmmix.json"
+"""The file of a model folder that says of what kind it is."""
+
+
+def load(path: PathLike) -> LanguageModel:
+    """The language model in `path`: ARPA (plain or compressed), .lmx, KenLM binary, neural folder or mixture.
+
+    Raises InputError for a missing file, FormatError for one that is no language model or is damaged.
+    """
+    module, function = _reader(Path(path)).split(":")
+    return getattr(import_module(module), function)(path)
+
+
+def _reader(path: Path) -> str:
+    if path.is_dir():
+        if not (path / FOLDER_CONFIG).is_file():
+            raise FormatError(f"{path}: this folder is no model (it has no {FOLDER_CONFIG})")
+        return _by_kind(path, _FOLDER_READERS, read_json(path / FOLDER_CONFIG))
+    with open_read(path) as stream:
+        head = stream.read(4096)
+    if head.startswith(MAGIC):
+        return _by_kind(path, _ARTEFACT_READERS, read_header(path)[0])
+    if head.startswith(KENLM_MAGIC):
+        return _KENLM_READER
+    if head.lstrip().startswith(b"{"):
+        return _by_kind(path, _JSON_READERS, read_json(path))
+    if not head:
+        raise InputError(f"{path}: the file is empty, not a language model")
+    return _ARPA_READER
+
+
+def _by_kind(path: Path, readers: dict[str, str], description: Any) -> str:
+    kind = description.get("kind") if isinstance(description, dict) else None
+    if kind not in readers:
+        raise FormatError(f"{path}: holds a {kind!r}, which is no language model ({', '.join(readers)} would be)")
+    return readers[kind]

@@ -1,0 +1,60 @@
+"""Two ways to go fast: compiled kernels and a few threads that run them.
+
+Kernels release the GIL, so a `ThreadPoolExecutor` is all the parallelism there is. Work is always cut into
+the same pieces, whatever the number of threads, and results are put together in order: a number never
+depends on how many threads computed it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from lmmix.errors import SettingError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def kernel(signature: str | Sequence[str]) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator of every compiled kernel: explicit signature, cached on disk, without the GIL.
+
+    The cache lies beside the source, or in the user's cache folder where that is read-only. Where neither
+    can be written, the kernel is compiled anew in each process instead of failing.
+    """
+    from numba import njit
+
+    signatures = [signature] if isinstance(signature, str) else list(signature)
+
+    def compile_kernel(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(signatures, nogil=True, cache=True, error_model="numpy")(function)
+        except (RuntimeError, OSError):
+            return njit(signatures, nogil=True, error_model="numpy")(function)
+
+    return compile_kernel
+
+
+def thread_count(threads: int | None) -> int:
+    """The number of threads to use: `threads`, or the cores this process may run on."""
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise SettingError(f"threads is {threads}; it must be 1 or more")
+    return threads
+
+
+def thread_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int | None) -> list[Result]:
+    """`[function(x) for x in items]`, in that order, on a few threads."""
+    count = thread_count(threads)
+    if count == 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(function, items))
+
+
+def cut(total: int, piece: int) -> list[tuple[int, int]]:
+    """[(0, piece), (piece, 2·piece), …] covering `total` items: pieces that do not depend on the threads."""
+    return [(start, min(start + piece, total)) for start in range(0, total, piece)]
