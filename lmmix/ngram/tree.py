@@ -1,0 +1,68 @@
+"""The one data structure of the n-gram family: all n-grams of all orders as aligned arrays.
+
+Nodes are numbered breadth first: node 0 is the empty context, nodes 1…V the unigrams in order of word id,
+then the bigrams sorted by their first and second word, and so on. So the n-grams that extend a context lie
+side by side, sorted by their last word, and the number of a node says everything about it::
+
+    level[n]  ≤ node < level[n + 1]     the nodes of order n
+    begin[j] … begin[j + 1]             the children of node j: the n-grams with context j
+    word[j]                             its last word
+    suffix[j]                           the node without its first word
+
+Counts, log-probabilities and back-offs are further arrays with the same numbering (the aligned arrays of
+MITLM; Hsu & Glass 2008).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmix.vocab import BOS
+
+
+@dataclass(frozen=True)
+class NgramTree:
+    """The n-grams of orders 1…N over V words; M nodes in all, the empty context included.
+
+    Attributes
+    ----------
+    level : (N + 2,) int64
+        First node of each order; level[0] = 0, level[1] = 1, level[N + 1] = M.
+    word : (M,) int32
+        Last word of each node (0 at node 0, where it means nothing).
+    begin : (level[N] + 1,) int32
+        First child of each node below the highest order; begin[level[N]] = M.
+    suffix : (M,) int32
+        Node of the longest known proper suffix; 0 at unigrams.
+    """
+
+    level: np.ndarray
+    word: np.ndarray
+    begin: np.ndarray
+    suffix: np.ndarray
+
+    @property
+    def order(self) -> int:
+        return len(self.level) - 2
+
+    @property
+    def size(self) -> int:
+        """Number of nodes M."""
+        return int(self.level[-1])
+
+    def counts(self) -> list[int]:
+        """How many n-grams there are of each order, from 1."""
+        return np.diff(self.level[1:]).tolist()
+
+    def nodes(self, order: int) -> slice:
+        """The nodes of one order."""
+        return slice(int(self.level[order]), int(self.level[order + 1]))
+
+    def starting_with_bos(self, order: int) -> slice:
+        """The nodes of one order whose first word is `<s>`; they lie side by side."""
+        lo, hi = 1 + BOS, 2 + BOS
+        for _ in range(order - 1):
+            lo, hi = int(self.begin[lo]), int(self.begin[hi])
+        return slice(lo, hi)
