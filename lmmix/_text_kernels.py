@@ -143,3 +143,10 @@ def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, re
         state[POS] = pos
     state[POS] = pos
     return DONE
+
+
+@kernel("void(u1[::1], i8[::1], i8[::1], u1[::1], i8[::1], i4[::1], i4[::1])")
+def _look_up(data, lo, hi, pool, begin, table, ids):
+    """ids[i] becomes the id of the word `data[lo[i]:hi[i]]`, or -1."""
+    for i in range(lo.size):
+        ids[i] = table[_find_slot(data, lo[i], hi[i], pool, begin, table)]

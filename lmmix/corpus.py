@@ -91,9 +91,7 @@ class Corpus:
         """Map a corpus written by `save`. Raises FormatError."""
         meta, arrays = load_artefact(path, "corpus")
         vocab = Vocab(arrays["pool"], arrays["begin"], meta["tokenizer"])
-        return cls(
-            arrays["ids"], arrays["offsets"], vocab, arrays["oov_at"], meta["empty_lines"], meta["chars"]
-        )
+        return cls(arrays["ids"], arrays["offsets"], vocab, arrays["oov_at"], meta["empty_lines"], meta["chars"])
 
 
 def read_corpus(

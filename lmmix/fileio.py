@@ -120,8 +120,7 @@ def decode_utf8(chunk: bytes, path: PathLike, first_line: int) -> str:
         column = error.start - (chunk.rfind(b"\n", 0, error.start) + 1) + 1
         value = chunk[error.start]
         raise InputError(
-            f"{path}:{line}:{column}: byte 0x{value:02x} is not valid UTF-8; "
-            "convert the file, or use --errors replace"
+            f"{path}:{line}:{column}: byte 0x{value:02x} is not valid UTF-8; convert the file, or use --errors replace"
         ) from None
 
 

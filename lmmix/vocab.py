@@ -115,7 +115,7 @@ class Vocab:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that name the event space: the set of words, whatever their order, and the tokeniser."""
+        """16 hexadecimal digits that name the event space: the set of words in any order, and the tokeniser."""
         digest = hashlib.sha256(self.tokenizer.encode() + b"\n")
         digest.update("\n".join(sorted(self.words)).encode())
         return digest.hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmix.corpus import Corpus
+from lmmix.fileio import PathLike
 from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
@@ -29,9 +30,7 @@ class BackoffModel:
         See `lmmix.lm.LanguageModel`.
     """
 
-    def __init__(
-        self, tree: NgramTree, logp: np.ndarray, backoff: np.ndarray, vocab: Vocab, signature: str
-    ) -> None:
+    def __init__(self, tree: NgramTree, logp: np.ndarray, backoff: np.ndarray, vocab: Vocab, signature: str) -> None:
         self.tree = tree
         self.logp = logp
         self.backoff = backoff
@@ -77,3 +76,13 @@ class BackoffModel:
         out = np.empty((len(state), len(self.vocab)))
         kernels._distribution(*self._arrays, self.order, state, out)
         return out
+
+    def save(self, path: PathLike, threads: int | None = None) -> None:
+        """Write the model: `.lmx` as lmmix's binary, anything else as ARPA (compressed by suffix), atomically."""
+        from lmmix.ngram.arpa_write import write_arpa
+        from lmmix.ngram.lmxfile import write_lmx
+
+        if str(path).endswith(".lmx"):
+            write_lmx(self, path)
+        else:
+            write_arpa(self, path, threads)

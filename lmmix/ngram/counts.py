@@ -105,9 +105,7 @@ def _pieces(level: _Level) -> list[tuple[int, int]]:
     return list(zip(cuts[:-1].tolist(), cuts[1:].tolist())) or [(0, groups)]
 
 
-def _refined(
-    seq: np.ndarray, level: _Level, order: int, size: int, threads: int | None
-) -> tuple[_Level, np.ndarray]:
+def _refined(seq: np.ndarray, level: _Level, order: int, size: int, threads: int | None) -> tuple[_Level, np.ndarray]:
     """The n-grams one longer, and how many of them each n-gram of `level` is the context of."""
     word_bits = max(1, (size - 1).bit_length())
 
@@ -116,9 +114,7 @@ def _refined(
         positions = int(level.group[hi] - level.group[lo])
         pos, word, count = (np.empty(positions, np.int32) for _ in range(3))
         children = np.empty(hi - lo, np.int32)
-        found = kernels._refine(
-            seq, level.pos, level.group, lo, hi, order, word_bits, pos, word, count, children
-        )
+        found = kernels._refine(seq, level.pos, level.group, lo, hi, order, word_bits, pos, word, count, children)
         count = count[:found].copy()
         return pos[: count.sum(dtype=np.int64)].copy(), word[:found].copy(), count, children
 

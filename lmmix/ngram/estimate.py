@@ -11,9 +11,7 @@ from lmmix.ngram.kneser_ney import estimate_kneser_ney
 SMOOTHINGS = {"mkn": estimate_kneser_ney}
 
 
-def train_ngram(
-    corpus: Corpus, order: int = 5, smoothing: str = "mkn", threads: int | None = None
-) -> BackoffModel:
+def train_ngram(corpus: Corpus, order: int = 5, smoothing: str = "mkn", threads: int | None = None) -> BackoffModel:
     """Count the n-grams of `corpus` and smooth them.
 
     Parameters

@@ -67,8 +67,8 @@ def estimate_kneser_ney(counts: NgramCounts, vocab: Vocab, threads: int | None =
             advance(1)
     prob[1 + BOS] = 0.0
     backoff[int(tree.level[len(discounts)]) :] = 1.0
-    for values in (prob, backoff):
-        thread_map(lambda piece: kernels._log_in_place(values, *piece), cut(len(values), 1 << 20), threads)
+    _log_in_place(prob, threads)
+    _log_in_place(backoff, threads)
     return BackoffModel(tree, prob, backoff, vocab, _signature(tree, discounts, vocab))
 
 
@@ -91,10 +91,16 @@ def _estimate_order(
     thread_map(estimate, cut(contexts.stop - contexts.start, PIECE_CONTEXTS), threads)
 
 
+def _log_in_place(values: np.ndarray, threads: int | None) -> None:
+    thread_map(lambda piece: kernels._log_in_place(values, *piece), cut(len(values), 1 << 20), threads)
+
+
 def _signature(tree: NgramTree, discounts: list[Discounts], vocab: Vocab) -> str:
     from lmmix import __version__
 
     fallback = [f"{n}:{'+'.join(d.fallback)}" for n, d in enumerate(discounts, 1) if d.fallback]
     parts = [f"order:{tree.order}", "smoothing:mkn", "interpolated:yes", "unigrams:uniform"]
     parts += [f"fallback:{','.join(fallback)}"] if fallback else []
-    return "|".join([*parts, f"tokens:{vocab.tokenizer}", f"vocab:{vocab.fingerprint}", "eos:yes", f"lmmix:{__version__}"])
+    return "|".join(
+        [*parts, f"tokens:{vocab.tokenizer}", f"vocab:{vocab.fingerprint}", "eos:yes", f"lmmix:{__version__}"]
+    )

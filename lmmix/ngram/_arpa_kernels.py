@@ -1,0 +1,280 @@
+"""Kernels of the ARPA text format: numbers and words in and out of byte buffers.
+
+`_parse_ngrams` returns where it stopped and why; row r of its output belongs to line `line_of[r]`, counted
+from the first line of the buffer. Words come out as spans of bytes, which the text kernels look up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmmix.parallel import kernel
+
+# Why parsing stopped.
+END_OF_DATA, SECTION, BAD_NUMBER, WRONG_WORDS = range(4)
+
+LOG_ZERO = -99.0
+DECIMALS = 7
+SCALE = 10**DECIMALS
+
+TAB, NEWLINE, SPACE, MINUS, PLUS, POINT, ZERO, BACKSLASH = 9, 10, 32, 45, 43, 46, 48, 92
+
+
+@kernel("b1(u1)")
+def _is_space(byte):
+    return byte == SPACE or (TAB <= byte <= 13) or byte == 0
+
+
+@kernel("i8(u1[::1], i8)")
+def _skip_blanks(data, at):
+    """The next place from `at` on that is no white space or is a line end."""
+    while data[at] != NEWLINE and _is_space(data[at]):
+        at += 1
+    return at
+
+
+@kernel("i8(u1[::1], i8)")
+def _token_end(data, at):
+    while not _is_space(data[at]):
+        at += 1
+    return at
+
+
+@kernel("b1(u1[::1], i8, i8, i8, i8, i8)")
+def _spells(data, lo, hi, a, b, c):
+    """Whether the three letters at lo…hi are those with the given lower-case codes."""
+    return hi - lo == 3 and (data[lo] | 32) == a and (data[lo + 1] | 32) == b and (data[lo + 2] | 32) == c
+
+
+@kernel("Tuple((f8, b1))(u1[::1], i8, i8)")
+def _parse_number(data, lo, hi):
+    """(value, whether data[lo:hi] is a number); `inf` is a number, and so is `nan`, for the caller to judge."""
+    sign = 1.0
+    at = lo
+    if at < hi and (data[at] == MINUS or data[at] == PLUS):
+        sign = -1.0 if data[at] == MINUS else 1.0
+        at += 1
+    if _spells(data, at, hi, 105, 110, 102):
+        return sign * np.inf, True
+    if _spells(data, at, hi, 110, 97, 110):
+        return np.nan, True
+    mantissa = np.int64(0)
+    exponent = 0
+    digits = 0
+    point = False
+    while at < hi and (data[at] == POINT or ZERO <= data[at] <= ZERO + 9):
+        if data[at] == POINT:
+            if point:
+                return 0.0, False
+            point = True
+        else:
+            digits += 1
+            if mantissa < 10**17:
+                mantissa = mantissa * 10 + (data[at] - ZERO)
+                exponent -= point
+            else:
+                exponent += not point
+        at += 1
+    if digits == 0:
+        return 0.0, False
+    if at < hi and (data[at] | 32) == 101:
+        at += 1
+        negative = at < hi and data[at] == MINUS
+        if at < hi and (data[at] == MINUS or data[at] == PLUS):
+            at += 1
+        if at == hi:
+            return 0.0, False
+        power = 0
+        while at < hi and ZERO <= data[at] <= ZERO + 9:
+            power = min(power * 10 + (data[at] - ZERO), 9999)
+            at += 1
+        exponent += -power if negative else power
+    if at != hi:
+        return 0.0, False
+    # Powers of ten up to 22 are exact in float64, so the usual case is correctly rounded.
+    if exponent < 0:
+        return sign * (mantissa / 10.0**-exponent), True
+    return sign * (mantissa * 10.0**exponent), True
+
+
+@kernel("Tuple((i8, i8, i8, i8))(u1[::1], i8, i8, i8[:, ::1], i8[:, ::1], f8[::1], f8[::1], i4[::1])")
+def _parse_ngrams(data, at, order, word_lo, word_hi, log10p, log10bow, line_of):
+    """Parse lines `log10p w1 … wn [log10bow]` until data ends or a line starts with a backslash.
+
+    Returns (why it stopped, where, rows, lines passed). A missing back-off is nan, a back-off that reads nan is
+    inf. On an error, the place is the start of the bad line.
+    """
+    row = 0
+    line = 0
+    while at < data.size:
+        start = at
+        at = _skip_blanks(data, at)
+        if data[at] == NEWLINE:
+            at += 1
+            line += 1
+            continue
+        if data[at] == BACKSLASH:
+            return SECTION, start, row, line
+        end = _token_end(data, at)
+        value, good = _parse_number(data, at, end)
+        if not good:
+            return BAD_NUMBER, start, row, line
+        log10p[row] = value
+        for k in range(order):
+            at = _skip_blanks(data, end)
+            end = _token_end(data, at)
+            if at == end:
+                return WRONG_WORDS, start, row, line
+            word_lo[row, k] = at
+            word_hi[row, k] = end
+        at = _skip_blanks(data, end)
+        log10bow[row] = np.nan
+        if data[at] != NEWLINE:
+            end = _token_end(data, at)
+            value, good = _parse_number(data, at, end)
+            at = _skip_blanks(data, end)
+            if not good or data[at] != NEWLINE:
+                return WRONG_WORDS, start, row, line
+            log10bow[row] = np.inf if np.isnan(value) else value
+        line_of[row] = line
+        row += 1
+        line += 1
+        at += 1
+    return END_OF_DATA, at, row, line
+
+
+@kernel("i8(i4[::1], i8, i8, i8)")
+def _find_child(word, lo, hi, wanted):
+    """The node lo…hi with last word `wanted`, or -1; words ascend."""
+    end = hi
+    while lo < hi:
+        middle = (lo + hi) >> 1
+        if word[middle] < wanted:
+            lo = middle + 1
+        else:
+            hi = middle
+    if lo < end and word[lo] == wanted:
+        return lo
+    return -1
+
+
+@kernel("void(i4[:, ::1], i4[::1], i4[::1], i4[::1])")
+def _find_contexts(ids, word, begin, context):
+    """context[r] becomes the node of the first n − 1 words of row r, or -1 where the tree lacks it."""
+    last = ids.shape[1] - 1
+    for r in range(ids.shape[0]):
+        same = r > 0
+        for k in range(last):
+            same = same and ids[r, k] == ids[r - 1, k]
+        if same:
+            context[r] = context[r - 1]
+            continue
+        node = np.int64(1 + ids[r, 0])
+        for k in range(1, last):
+            if node >= 0:
+                node = _find_child(word, begin[node], begin[node + 1], ids[r, k])
+        context[r] = node
+
+
+@kernel("i8(i4[::1], i4[::1], i4[::1], i8[::1], i8, i4[::1])")
+def _link_suffixes(word, begin, suffix, parent, first, missing):
+    """Set the suffix of the nodes first, first + 1, … with the given parents; returns how many are missing.
+
+    Where the n-gram without its first word is not in the tree, the longest shorter one takes its place and
+    `missing` has a 1.
+    """
+    count = 0
+    for i in range(parent.size):
+        wanted = word[first + i]
+        node = np.int64(suffix[parent[i]])
+        found = np.int64(-1)
+        missing[i] = 0
+        while node > 0:
+            found = _find_child(word, begin[node], begin[node + 1], wanted)
+            if found >= 0:
+                break
+            missing[i] = 1
+            node = np.int64(suffix[node])
+        suffix[first + i] = found if found >= 0 else 1 + wanted
+        count += missing[i]
+    return count
+
+
+@kernel("i8(f8, u1[::1], i8)")
+def _write_number(value, out, at):
+    """Write a log10 with at most seven decimals, no trailing zeros, -99 for log10(0); returns the place behind."""
+    if value <= LOG_ZERO:
+        out[at] = MINUS
+        out[at + 1] = ZERO + 9
+        out[at + 2] = ZERO + 9
+        return at + 3
+    scaled = np.int64(np.floor(abs(value) * SCALE + 0.5))
+    if value < 0 and scaled > 0:
+        out[at] = MINUS
+        at += 1
+    whole = scaled // SCALE
+    fraction = scaled % SCALE
+    if whole >= 10:
+        out[at] = ZERO + whole // 10
+        at += 1
+    out[at] = ZERO + whole % 10
+    at += 1
+    if fraction == 0:
+        return at
+    out[at] = POINT
+    digits = DECIMALS
+    while fraction % 10 == 0:
+        fraction //= 10
+        digits -= 1
+    for k in range(digits, 0, -1):
+        out[at + k] = ZERO + fraction % 10
+        fraction //= 10
+    return at + digits + 1
+
+
+@kernel("i8(u1[::1], i8, i8, u1[::1], i8)")
+def _copy_bytes(source, lo, hi, out, at):
+    for i in range(lo, hi):
+        out[at + i - lo] = source[i]
+    return at + hi - lo
+
+
+@kernel("void(i4[::1], i8, i8[::1])")
+def _next_path(begin, order, path):
+    """Move the path root … path[order] to the next node of that order."""
+    path[order] += 1
+    for k in range(order, 1, -1):
+        while path[k] >= begin[path[k - 1] + 1]:
+            path[k - 1] += 1
+
+
+@kernel("Tuple((i8, i8))(i4[::1], i4[::1], f8[::1], f8[::1], u1[::1], i8[::1], i8, i8[::1], i8, b1, f8, u1[::1])")
+def _format_ngrams(word, begin, logp, backoff, pool, pool_begin, order, path, stop, with_backoff, to_log10, out):
+    """Write the lines of the nodes from path[order] up to `stop`; returns (next node, bytes written).
+
+    Stops early where `out` might not hold the next line. Back-offs are written where a node has children.
+    """
+    at = 0
+    while path[order] < stop:
+        need = 64
+        for k in range(1, order + 1):
+            w = word[path[k]]
+            need += pool_begin[w + 1] - pool_begin[w] + 1
+        if at + need > out.size:
+            break
+        node = path[order]
+        at = _write_number(logp[node] * to_log10, out, at)
+        for k in range(1, order + 1):
+            out[at] = TAB if k == 1 else SPACE
+            w = word[path[k]]
+            at = _copy_bytes(pool, pool_begin[w], pool_begin[w + 1], out, at + 1)
+        if with_backoff and begin[node] < begin[node + 1]:
+            out[at] = TAB
+            at = _write_number(backoff[node] * to_log10, out, at + 1)
+        out[at] = NEWLINE
+        at += 1
+        if node + 1 < stop:
+            _next_path(begin, order, path)
+        else:
+            path[order] += 1
+    return path[order], at
