@@ -30,7 +30,7 @@ def _hash(data, lo, hi):
 
 @kernel("b1(u1[::1], i8, u1[::1], i8, i8)")
 def _same_bytes(data, at, pool, lo, hi):
-    for i in range(hi - lo):
+    for i in range(hi - lo):  # noqa: SIM110 (Numba has no all())
         if data[at + i] != pool[lo + i]:
             return False
     return True
@@ -130,7 +130,7 @@ def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, re
             oov_at[state[N_OOV]] = state[N_IDS]
             state[N_OOV] += 1
             word = UNK
-        elif word == BOS or word == EOS:
+        elif word in (BOS, EOS):
             if not replace_specials:
                 state[POS] = start
                 return SPECIAL

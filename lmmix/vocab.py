@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -103,7 +104,7 @@ class Vocab:
     def words(self) -> Sequence[str]:
         """All words by id, the special ones included."""
         data, begin = self.pool.tobytes(), self.begin.tolist()
-        return [data[lo:hi].decode() for lo, hi in zip(begin[:-1], begin[1:])]
+        return [data[lo:hi].decode() for lo, hi in pairwise(begin)]
 
     @cached_property
     def _ids(self) -> dict[str, int]:

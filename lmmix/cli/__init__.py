@@ -1,0 +1,68 @@
+"""The command line: parse, one library call, print. Commands are imported when they are used."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from lmmix import __version__
+from lmmix.errors import LmmixError
+
+COMMANDS = {
+    "demo": "the main job on the data that comes with lmmix",
+    "vocab": "a vocabulary from texts",
+    "ngram": "an n-gram model from texts",
+    "neural": "a neural model from texts",
+    "mix": "weights of a mixture on held-out text",
+    "ppl": "perplexity of a model on texts",
+    "rescore": "rescore n-best lists, tune feature weights",
+    "convert": "a model into another file format",
+    "info": "what a file holds",
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows the names and short helps of its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(f"lmmix.cli.{cmd_name}"), "command")  # noqa: B009 (name of every module's command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lmmix")
+def group() -> None:
+    """Train n-gram and small neural language models, mix them, measure perplexity, rescore n-best lists.
+
+    Texts are UTF-8, one sentence a line, plain or .gz, .bz2, .xz, .zst; - is standard input or output.
+    """
+
+
+def main() -> None:
+    """Entry point: errors of the user on one line and exit status 1, usage errors 2, bugs with their traceback."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("lmmix: warning: %(message)s"))
+    logging.getLogger("lmmix").addHandler(handler)
+    logging.getLogger("lmmix").propagate = False
+    try:
+        group(prog_name="lmmix")
+    except LmmixError as error:
+        message = " ".join(str(error).split("\n"))
+        click.echo(f"lmmix: error: {message}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has stopped reading; what is left must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -90,7 +90,8 @@ class Mixture:
         """(n, V) probability of each next event."""
         parts = (member.distribution(one) for member, one in zip(self.members, state))
         return sum(
-            weight * (part if ids is None else part[:, ids]) for weight, part, ids in zip(self.weights, parts, self._ids)
+            weight * (part if ids is None else part[:, ids])
+            for weight, part, ids in zip(self.weights, parts, self._ids)
         )
 
     def save(self, path: PathLike, tuning: dict[str, Any] | None = None) -> None:
@@ -99,7 +100,9 @@ class Mixture:
         Raises SettingError for members that are not in files.
         """
         if self.paths is None:
-            raise SettingError("a mixture can be saved only if its members have files: Mixture(members, weights, paths)")
+            raise SettingError(
+                "a mixture can be saved only if its members have files: Mixture(members, weights, paths)"
+            )
         folder = Path(path).absolute().parent
         members = [
             {

@@ -153,9 +153,7 @@ def _raw_sections(
         lines.number += passed
         if stopped in (kernels.BAD_NUMBER, kernels.WRONG_WORDS):
             text = lines.peek() or ""
-            raise FormatError(
-                f"{lines.path}:{lines.number}: {text[:80]!r} is not 'log10p {order} words [log10 back-off]'"
-            )
+            raise FormatError(f"{lines.path}:{lines.number}: {text[:80]!r} is not 'log10p {order} words [back-off]'")
         yield lo[:found], hi[:found], log10p[:found], log10bow[:found], first + line_of[:found]
 
 
@@ -196,9 +194,8 @@ def _read_section(lines: _Lines, order: int, vocab: Vocab, problems: Problems) -
             row = int(np.flatnonzero(~known)[0])
             column = int(np.flatnonzero(ids[row] < 0)[0])
             word = lines.bytes[lo[row, column] : hi[row, column]].decode()
-            problems.found(
-                f":{line[row]}", f"the word {word!r} is no unigram", "n-grams with unknown words left out", int((~known).sum())
-            )  # fmt: skip
+            what, cure = f"the word {word!r} is no unigram", "n-grams with unknown words left out"
+            problems.found(f":{line[row]}", what, cure, int((~known).sum()))
         parts.append((ids[known], log10p[known], log10bow[known], line[known]))
     if not parts:
         return Section(np.zeros((0, order), np.int32), np.zeros(0), np.zeros(0), np.zeros(0, np.int32))

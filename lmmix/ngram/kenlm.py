@@ -91,5 +91,3 @@ def _read_vocab(path: PathLike) -> Vocab:
         tail_bytes *= 2
     words = tail[start:].rstrip(b"\0").split(b"\0")
     return Vocab.from_words(word.decode("utf-8", "replace") for word in words)
-
-

@@ -105,7 +105,9 @@ def httpd() -> Iterator[str]:
                 or attributes.get("class") in ("toplang", "bottomlang", "top", "up", "seealso"))
 
     for page in sorted(HTTPD_DIR.rglob("*.html")):
-        yield from html_paragraphs(page, keep, skip)
+        # Some pages in the English folder are not translated into English.
+        if '<html lang="en"' in page.read_text(encoding="utf-8")[:500]:
+            yield from html_paragraphs(page, keep, skip)
 
 
 # Marks at the start of a Jargon File definition, which nobody would read aloud.
@@ -137,6 +139,10 @@ def bible() -> Iterator[str]:
         yield line.partition(" ")[2]
 
 
+# Headings, and stage directions that some plays print without brackets.
+STAGE_LINE = re.compile(r"\s*(?:(?:ACT|Act|SCENE|Scene)\b|(?:Enter|Re-enter|Exit|Exeunt)\b)")
+
+
 def is_speaker(line: str) -> bool:
     """Says whether the first line of a block of a play is the speaker's name."""
     words = line.strip().rstrip(".,:").split()
@@ -151,7 +157,7 @@ def play_paragraphs(text: str) -> Iterator[str]:
     body = re.sub(r"\[[^\]]*\]?", " ", text[start.start():])
     for block in re.split(r"\n\s*\n", body):
         lines = [line for line in block.split("\n") if line.strip()]
-        if not lines or re.match(r"\s*(ACT|SCENE)\b", lines[0], re.I):
+        if not lines or STAGE_LINE.match(lines[0]):
             continue
         if is_speaker(lines[0]):
             lines = lines[1:]

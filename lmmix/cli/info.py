@@ -1,0 +1,29 @@
+"""lmmix info."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lmmix.cli.common import json_option, print_json, with_progress
+
+
+@click.command()
+@click.argument("path", metavar="FILE")
+@json_option
+@with_progress
+def command(path: str, as_json: bool) -> None:
+    """What a model holds: kind, order, counts, vocabulary, size, signature."""
+    from lmmix.describe import describe
+
+    facts = describe(path)
+    if as_json:
+        print_json(facts)
+        return
+    for key, value in facts.items():
+        click.echo(f"{key:<12} {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(_shown(item) for item in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,141 @@
+"""Rescoring n-best lists: recogniser scores, language models and word count, weighted and summed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lmmix.errors import FormatError, SettingError
+from lmmix.fileio import PathLike, read_json, write_json
+from lmmix.lm import LanguageModel
+from lmmix.metrics import ErrorCount, errors_of_lists
+from lmmix.nbest.features import LmCoverage, add_lm_feature, add_word_count
+from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.tune import tune_weights
+
+WEIGHTS_KIND = "rescore-weights"
+
+
+@dataclass(frozen=True)
+class RescoreReport:
+    """What rescoring did; the error rates are None without references.
+
+    Attributes
+    ----------
+    utterances, hypotheses : int
+    wer_first : float or None
+        Of the hypotheses that the recogniser puts first.
+    wer : float or None
+        Of those with the highest weighted sum.
+    wer_oracle : float or None
+        Of the best hypothesis of each list.
+    weights : dict of feature to float
+    tuned : bool
+        Whether the weights were found on these very lists, so that `wer` is optimistic.
+    coverage : dict of language model feature to words, OOVs and hypotheses of probability 0
+    seconds : float
+    """
+
+    utterances: int
+    hypotheses: int
+    wer_first: float | None
+    wer: float | None
+    wer_oracle: float | None
+    weights: dict[str, float]
+    tuned: bool
+    coverage: dict[str, LmCoverage]
+    seconds: float
+    total: np.ndarray = field(repr=False, compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields but the scores of the hypotheses."""
+        values = {key: value for key, value in self.__dict__.items() if key not in ("total", "coverage")}
+        return {**values, "coverage": {name: asdict(one) for name, one in self.coverage.items()}}
+
+
+def rescore(
+    lists: NbestLists,
+    models: dict[str, LanguageModel],
+    *,
+    weights: dict[str, float] | None = None,
+    tune: str | None = None,
+    restarts: int = 10,
+    seed: int = 1,
+) -> RescoreReport:
+    """Add features to `lists` and choose hypotheses by their weighted sum.
+
+    Features are the list's own scores, for each of `models` the log-probability of the hypothesis as
+    ``lm:NAME``, and ``words``, the word count.
+
+    Parameters
+    ----------
+    lists : NbestLists
+        Gets the new features.
+    models : dict of name to LanguageModel
+    weights : dict of feature to float, optional
+        Given weights; features that it does not name do not count.
+    tune : {"wer"}, optional
+        Find the weights that give the lowest word error rate on these lists, which need references.
+    restarts, seed : int
+        For tuning, see `tune_weights`.
+
+    Raises SettingError unless exactly one of `weights` and `tune` is given, InputError for missing references or
+    features.
+    """
+    started = time.perf_counter()
+    if (not weights) == (tune is None):
+        raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
+    if tune not in (None, "wer"):
+        raise SettingError(f"tune is {tune!r}; there is 'wer'")
+    coverage = {f"lm:{name}": add_lm_feature(lists, model, f"lm:{name}") for name, model in models.items()}
+    add_word_count(lists)
+    errors = None
+    if tune or all(ref is not None for ref in lists.refs):
+        texts = (lists.hypotheses(u) for u in range(len(lists)))
+        errors = np.concatenate(errors_of_lists(lists.references(), texts))
+    if not weights and errors is not None:
+        names = list(lists.features)
+        found = tune_weights(lists.matrix(names), lists.offsets, errors, restarts=restarts, seed=seed)
+        weights = {name: float(weight) for name, weight in zip(names, found.weights)}
+    chosen = weights or {}
+    total = lists.matrix(list(chosen)) @ np.array(list(chosen.values()))
+    rates = _rates(lists, errors, total)
+    seconds = time.perf_counter() - started
+    return RescoreReport(
+        len(lists), len(lists.texts), *rates, weights, tune is not None, coverage, seconds, total
+    )  # fmt: skip
+
+
+def _rates(
+    lists: NbestLists, errors: np.ndarray | None, total: np.ndarray
+) -> tuple[float, float, float] | tuple[None, None, None]:
+    """Error rates of the first, the chosen and the best hypotheses."""
+    if errors is None:
+        return None, None, None
+    words = sum(len(ref.split()) for ref in lists.references())
+    first, chosen = lists.offsets[:-1], lists.best(total)
+    oracle = np.minimum.reduceat(errors, lists.offsets[:-1])
+    counts: Sequence[int] = [int(errors[first].sum()), int(errors[chosen].sum()), int(oracle.sum())]
+    rates = [ErrorCount(count, words).rate for count in counts]
+    return rates[0], rates[1], rates[2]
+
+
+def save_weights(report: RescoreReport, path: PathLike) -> None:
+    """Write the weights with what they were found on, as JSON."""
+    tuning = {"utterances": report.utterances, "wer_first": report.wer_first, "wer": report.wer}
+    write_json(path, {"kind": WEIGHTS_KIND, "version": 1, "weights": report.weights, "tuning": tuning})
+
+
+def load_weights(path: PathLike) -> dict[str, float]:
+    """Weights written by `save_weights`. Raises FormatError."""
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("kind") != WEIGHTS_KIND:
+        raise FormatError(f"{path}: not a file of rescoring weights (its kind is not {WEIGHTS_KIND!r})")
+    weights = content.get("weights")
+    if not isinstance(weights, dict) or not all(isinstance(value, (int, float)) for value in weights.values()):
+        raise FormatError(f'{path}: "weights" is not an object of names and numbers')
+    return {name: float(value) for name, value in weights.items()}

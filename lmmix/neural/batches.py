@@ -1,0 +1,91 @@
+"""A text as batches for the network: whole sentences of nearly one length, each from its start.
+
+Sentences are independent when they are scored, so they are in training too: every one starts from the
+zero state with `<s>`. Batches by length waste few places on padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmix.corpus import Corpus
+from lmmix.vocab import BOS
+
+PADDING = -1
+
+POOL = 50
+"""Training batches whose sentences are sorted together: enough for equal lengths, few enough for chance."""
+
+
+@dataclass
+class Pieces:
+    """Sentences, or parts of long ones, as places in a row of events.
+
+    Attributes
+    ----------
+    ids : (T,) int32
+        The events of a corpus.
+    begin, end : (P,) int64
+        Piece p is ``ids[begin[p]:end[p]]``.
+    first : (P,) bool
+        Whether a piece starts its sentence.
+    """
+
+    ids: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, corpus: Corpus, max_length: int | None = None) -> Pieces:
+        """The sentences of `corpus`, cut where they are longer than `max_length` events."""
+        begin, end = corpus.offsets[:-1], corpus.offsets[1:]
+        if max_length is None:
+            return cls(corpus.ids, begin, end, np.ones(len(begin), bool))
+        parts = -(-(end - begin) // max_length)
+        number = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+        cut_begin = np.repeat(begin, parts) + number * max_length
+        cut_end = np.minimum(cut_begin + max_length, np.repeat(end, parts))
+        return cls(corpus.ids, cut_begin, cut_end, number == 0)
+
+    def padded(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Inputs, events and their places in `ids` of the `chosen` pieces, each (B, L) int64.
+
+        The input is the event before, `<s>` at the start of a sentence. Behind its end a piece has the
+        event `PADDING`.
+        """
+        begin, end = self.begin[chosen, None], self.end[chosen, None]
+        places = begin + np.arange((end - begin).max())
+        real = places < end
+        places = np.minimum(places, end - 1)
+        events = np.where(real, self.ids[places], PADDING).astype(np.int64)
+        inputs = self.ids[places - 1].astype(np.int64)
+        inputs[self.first[chosen], 0] = BOS
+        return inputs, events, places
+
+    def shuffled_batches(self, batch_tokens: int, generator: np.random.Generator) -> list[np.ndarray]:
+        """Batches of pieces for one pass of training, in an order by chance."""
+        order = generator.permutation(len(self.begin))
+        lengths = self.end - self.begin
+        pool = max(1, int(POOL * batch_tokens / lengths.mean()))
+        batches = []
+        for start in range(0, len(order), pool):
+            batches += _batches_by_length(lengths, order[start : start + pool], batch_tokens)
+        return [batches[i] for i in generator.permutation(len(batches))]
+
+    def batches(self, batch_tokens: int) -> list[np.ndarray]:
+        """Batches of all pieces, from the shortest to the longest."""
+        return _batches_by_length(self.end - self.begin, np.arange(len(self.begin)), batch_tokens)
+
+
+def _batches_by_length(lengths: np.ndarray, chosen: np.ndarray, batch_tokens: int) -> list[np.ndarray]:
+    """`chosen` sorted by length and cut so that no batch of two or more has over `batch_tokens` places."""
+    chosen = chosen[np.argsort(lengths[chosen], kind="stable")]
+    cuts, start = [], 0
+    for place, length in enumerate(lengths[chosen].tolist()):
+        if place > start and (place - start + 1) * length > batch_tokens:
+            cuts.append(place)
+            start = place
+    return np.split(chosen, cuts)

@@ -1,0 +1,137 @@
+"""`NeuralModel`: a trained network as a language model."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmmix import __version__
+from lmmix.corpus import Corpus
+from lmmix.errors import SettingError
+from lmmix.fileio import PathLike
+from lmmix.neural.backend import choose_device, torch
+from lmmix.neural.batches import PADDING, Pieces
+from lmmix.neural.lstm import LstmNetwork, LstmState
+from lmmix.neural.softmax import event_logp
+from lmmix.progress import task
+from lmmix.vocab import BOS, Vocab
+
+Tensor = torch.Tensor
+
+SCORE_TOKENS = 4096
+"""Places of a batch in scoring."""
+
+SLAB = 256
+"""Events of a sentence that the network reads at a time, so that memory does not grow with its length."""
+
+
+class NeuralState(NamedTuple):
+    """Histories as the network remembers them: features (n, embedding) of what comes next, and its state."""
+
+    features: Tensor
+    memory: LstmState
+
+
+class NeuralModel:
+    """A network with its vocabulary; implements `lmmix.lm.LanguageModel`.
+
+    The network computes in float32. Sentences are independent: each starts from the zero state with `<s>`.
+
+    Attributes
+    ----------
+    vocab : Vocab
+        The event space; row i of the embedding is word i.
+    signature : str
+        Architecture, vocabulary and the digest of the weights.
+    network : LstmNetwork
+        On the device where it computes.
+    training : dict
+        How it was trained: settings, seed, epochs and their perplexities.
+    """
+
+    def __init__(self, network: LstmNetwork, vocab: Vocab, training: dict[str, Any] | None = None) -> None:
+        self.network = network.eval()
+        self.vocab = vocab
+        self.training = training or {}
+        self.device = network.bias.device
+        settings = network.settings
+        self.signature = (
+            f"arch:lstm|layers:{settings.layers}|embedding:{settings.embedding}|hidden:{settings.hidden}|tied:yes|"
+            f"weights:{weights_digest(network)}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"
+        )
+
+    def to(self, device: str) -> NeuralModel:
+        """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
+        self.device = choose_device(device)
+        self.network.to(self.device)
+        return self
+
+    def save(self, path: PathLike) -> None:
+        """Write the model as a folder; see `lmmix.neural.store`. Raises InputError."""
+        from lmmix.neural.store import save_neural
+
+        save_neural(self, path)
+
+    def score(self, corpus: Corpus) -> np.ndarray:
+        """(T,) float64 ln p(event | events before it in its sentence); unknown words count as `<unk>`."""
+        corpus = corpus.recode(self.vocab)
+        logp = np.empty(len(corpus.ids), np.float64)
+        pieces = Pieces.of(corpus)
+        weights, bias = self.network.output_weights()
+        with task("scoring with a neural model", len(corpus.ids)) as progress, torch.inference_mode():
+            for chosen in pieces.batches(SCORE_TOKENS) if len(corpus.ids) else []:
+                inputs, events, places = pieces.padded(chosen)
+                memory = self.network.start(len(chosen))
+                for start in range(0, inputs.shape[1], SLAB):
+                    part = slice(start, start + SLAB)
+                    features, memory = self.network(self._tensor(inputs[:, part]), memory)
+                    real = events[:, part] != PADDING
+                    ids = self._tensor(events[:, part][real])
+                    found = event_logp(features[torch.from_numpy(real)], ids, weights, bias)
+                    logp[places[:, part][real]] = found.cpu().numpy()
+                    progress(len(ids))
+        return logp
+
+    def start(self, n: int) -> NeuralState:
+        """`n` states before the first word of a sentence."""
+        with torch.inference_mode():
+            return self._step(np.full(n, BOS), self.network.start(n))
+
+    def advance(self, state: NeuralState, words: np.ndarray) -> tuple[np.ndarray, NeuralState]:
+        """(n,) float64 ln p of `words` (n,) after each history, and the state behind them.
+
+        Raises SettingError unless `words` are n ids of the vocabulary.
+        """
+        words = np.asarray(words)
+        n = len(state.features)
+        if words.shape != (n,) or (n and not (0 <= words.min() and words.max() < len(self.vocab))):
+            raise SettingError(f"words must be {n} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}")
+        with torch.inference_mode():
+            logp = event_logp(state.features, self._tensor(words), *self.network.output_weights())
+            return logp.cpu().numpy(), self._step(words, state.memory)
+
+    def distribution(self, state: NeuralState) -> np.ndarray:
+        """(n, V) float64 probabilities of every next event; rows sum to 1, `<s>` has 0."""
+        with torch.inference_mode():
+            weights, bias = self.network.output_weights()
+            logits = torch.addmm(bias, state.features, weights.t())
+            return torch.softmax(logits.double(), 1).cpu().numpy()
+
+    def _step(self, words: np.ndarray, memory: LstmState) -> NeuralState:
+        if len(words) == 0:
+            return NeuralState(self.network.bias.new_empty((0, self.network.settings.embedding)), memory)
+        features, memory = self.network(self._tensor(words[:, None]), memory)
+        return NeuralState(features[:, 0], memory)
+
+    def _tensor(self, ids: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
+
+
+def weights_digest(network: LstmNetwork) -> str:
+    """16 hexadecimal digits of the SHA-256 of all weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,140 @@
+"""Perplexity of a model on a text, in the conventions of SRILM and KenLM, and event by event."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lmmix.corpus import Corpus
+from lmmix.lm import LanguageModel
+from lmmix.logmath import LN2
+from lmmix.logmath import perplexity as perplexity_of
+from lmmix.mix.mixture import Mixture
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What a model says of a text.
+
+    Attributes
+    ----------
+    sentences, words : int
+        Sentences that are not empty; words with OOVs, without `</s>`.
+    empty_lines : int
+        Lines left out because they hold no word.
+    oov : int
+        Words that the model's vocabulary lacks.
+    zeroprob : int
+        Other events with probability 0.
+    logp : float
+        Sum of natural log-probabilities of all events but those of probability 0.
+    ppl : float
+        Over all events, OOVs as `<unk>` ("including OOVs" of KenLM); inf if one has probability 0.
+    ppl_no_oov : float
+        Without OOVs and zero probabilities ("excluding OOVs" of KenLM, `ppl` of SRILM).
+    ppl1 : float
+        As `ppl_no_oov`, but per word: `</s>` does not count as an event (`ppl1` of SRILM).
+    bits_per_char : float
+        Over all events; a space or line end counts as a character behind each word.
+    seconds : float
+        Time of scoring.
+    signature : str
+        Of the model.
+    """
+
+    sentences: int
+    words: int
+    empty_lines: int
+    oov: int
+    zeroprob: int
+    logp: float
+    ppl: float
+    ppl_no_oov: float
+    ppl1: float
+    bits_per_char: float
+    seconds: float
+    signature: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields, with null for numbers that are infinite or undefined, which JSON cannot hold."""
+        return {key: _json_number(value) for key, value in asdict(self).items()}
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def perplexity(model: LanguageModel, corpus: Corpus) -> ScoreReport:
+    """Score `corpus` with `model` and sum up."""
+    started = time.perf_counter()
+    corpus = corpus.recode(model.vocab)
+    logp = model.score(corpus)
+    return _summary(logp, corpus, model.signature, time.perf_counter() - started)
+
+
+def _summary(logp: np.ndarray, corpus: Corpus, signature: str, seconds: float) -> ScoreReport:
+    oov = np.zeros(len(logp), bool)
+    oov[corpus.oov_at] = True
+    zero = logp == -np.inf
+    total = float(logp[~zero].sum())
+    known = ~(oov | zero)
+    known_logp = float(logp[known].sum())
+    all_logp = -math.inf if zero.any() else total
+    return ScoreReport(
+        sentences=corpus.n_sentences,
+        words=corpus.n_words,
+        empty_lines=corpus.empty_lines,
+        oov=len(corpus.oov_at),
+        zeroprob=int((zero & ~oov).sum()),
+        logp=total,
+        ppl=perplexity_of(all_logp, len(logp)),
+        ppl_no_oov=perplexity_of(known_logp, int(known.sum())),
+        ppl1=perplexity_of(known_logp, int(known.sum()) - corpus.n_sentences),
+        bits_per_char=-all_logp / LN2 / corpus.chars if corpus.chars else math.nan,
+        seconds=seconds,
+        signature=signature,
+    )
+
+
+@dataclass(frozen=True)
+class TokenScore:
+    """One event: the word as written, ln p, the length of the n-gram hit, each member's share of p.
+
+    `hits` has a number for each back-off model (a mixture has one for each member that is one); `shares` is
+    empty unless the model is a mixture.
+    """
+
+    sentence: int
+    word: str
+    oov: bool
+    logp: float
+    hits: list[int]
+    shares: list[float]
+
+
+def token_scores(model: LanguageModel, corpus: Corpus) -> Iterator[TokenScore]:
+    """Every event of a text in its own vocabulary, so that OOVs keep their spelling."""
+    known = corpus.recode(model.vocab)
+    shares = np.zeros((len(corpus.ids), 0))
+    if isinstance(model, Mixture):
+        member_logp = model.score_members(known)
+        logp, shares = model.combine(member_logp), model.shares(member_logp)
+    else:
+        logp = model.score(known)
+    members = model.members if isinstance(model, Mixture) else [model]
+    hits = [member.hit_lengths(known) for member in members if hasattr(member, "hit_lengths")]
+    oov = set(known.oov_at.tolist())
+    for t, sentence in enumerate(corpus.sentence_of().tolist()):
+        yield TokenScore(
+            sentence + 1,
+            corpus.vocab.words[corpus.ids[t]],
+            t in oov,
+            float(logp[t]),
+            [int(length[t]) for length in hits],
+            shares[t].tolist(),
+        )

@@ -1,0 +1,94 @@
+"""Slow, obvious twins of the n-gram kernels, written from the definitions with dictionaries of tuples."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+Ngram = tuple[str, ...]
+
+
+def counts(sentences: Sequence[Sequence[str]], order: int) -> Counter[Ngram]:
+    """Occurrences of all n-grams of orders 1…order, `<s>` and `</s>` included, never over a sentence end."""
+    found: Counter[Ngram] = Counter()
+    for sentence in sentences:
+        words = ["<s>", *sentence, "</s>"]
+        for n in range(1, order + 1):
+            found.update(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+    return found
+
+
+class KneserNey:
+    """Interpolated modified Kneser–Ney as in Chen & Goodman (1999), section 3, with the given vocabulary."""
+
+    def __init__(self, sentences: Sequence[Sequence[str]], order: int, vocab: Sequence[str]) -> None:
+        self.order = order
+        self.vocab = vocab
+        raw = counts(sentences, order)
+        left: dict[Ngram, set[str]] = defaultdict(set)
+        for ngram in raw:
+            left[ngram[1:]].add(ngram[0])
+        self.count = {
+            ngram: raw[ngram] if len(ngram) == order or ngram[0] == "<s>" else len(left[ngram])
+            for ngram in raw
+            if ngram != ("<s>",)
+        }
+        self.discount = [self._discounts(n) for n in range(1, order + 1)]
+        self.followers: dict[Ngram, list[Ngram]] = defaultdict(list)
+        for ngram in self.count:
+            self.followers[ngram[:-1]].append(ngram)
+
+    def _discounts(self, n: int) -> list[float]:
+        of = Counter(c for ngram, c in self.count.items() if len(ngram) == n)
+        result = []
+        for r, fallback in ((1, 0.5), (2, 1.0), (3, 1.5)):
+            value = math.nan
+            if of[1] and of[2] and of[r]:
+                y = of[1] / (of[1] + 2 * of[2])
+                value = r - (r + 1) * y * of[r + 1] / of[r]
+            result.append(value if 0 < value <= r else fallback)
+        return result
+
+    def prob(self, word: str, history: Ngram) -> float:
+        """p(word | the last order − 1 words of history)."""
+        history = history[max(0, len(history) - self.order + 1) :]
+        return self._prob(word, history)
+
+    def _prob(self, word: str, history: Ngram) -> float:
+        lower = self._prob(word, history[1:]) if history else 1.0 / (len(self.vocab) - 1)
+        followers = self.followers.get(history, [])
+        if not followers:
+            return lower
+        total = sum(self.count[ngram] for ngram in followers)
+        discount = self.discount[len(history)]
+        freed = sum(discount[min(self.count[ngram], 3) - 1] for ngram in followers)
+        own = self.count.get((*history, word), 0)
+        kept = own - discount[min(own, 3) - 1] if own else 0.0
+        return (kept + freed * lower) / total
+
+
+class Arpa:
+    """An ARPA file as dictionaries; log10 throughout."""
+
+    def __init__(self, text: str) -> None:
+        self.logp: dict[Ngram, float] = {}
+        self.backoff: dict[Ngram, float] = {}
+        order = 0
+        for line in text.splitlines():
+            if line.endswith("-grams:"):
+                order = int(line[1:].split("-")[0])
+            elif order and line.strip() and not line.startswith("\\"):
+                fields = line.split()
+                ngram = tuple(fields[1 : 1 + order])
+                self.logp[ngram] = float(fields[0])
+                self.backoff[ngram] = float(fields[1 + order]) if len(fields) > 1 + order else 0.0
+
+    def score(self, word: str, history: Ngram) -> tuple[float, int]:
+        """(log10 p, length of the n-gram that was hit)."""
+        if (*history, word) in self.logp:
+            return self.logp[(*history, word)], len(history) + 1
+        if not history:
+            return -math.inf, 0
+        logp, length = self.score(word, history[1:])
+        return self.backoff.get(history, 0.0) + logp, length
