@@ -39,7 +39,6 @@ def check_against_naive(sentences: list[list[str]], order: int, extra_words: lis
 
 @given(TEXTS, st.integers(1, 5), st.booleans())
 def test_probabilities_equal_naive(sentences: list[list[str]], order: int, extra: bool) -> None:
-    logging.getLogger("lmmix").setLevel(logging.ERROR)
     check_against_naive(sentences, order, ["x", "y"] if extra else [])
 
 

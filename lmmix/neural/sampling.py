@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmix.neural.backend import torch
+from lmmix.neural.softmax import softmax_loss
 from lmmix.vocab import BOS
 
 Tensor = torch.Tensor
@@ -20,52 +21,52 @@ FLATTEN = 0.75
 """π_i is proportional to count_i to this power, below 1."""
 
 
-def inclusion_probabilities(counts: np.ndarray, samples: int) -> np.ndarray | None:
-    """(V,) float64 π of each word such that `samples` words are drawn on average; 0 for `<s>`.
+def inclusion_probabilities(counts: np.ndarray, samples: int) -> np.ndarray:
+    """(V,) float64: π of each word, given its count (V,), such that `samples` words are drawn on average.
 
-    `counts` is (V,). None means that no sampling is needed: `samples` is 0 or covers the vocabulary.
+    `<s>` has 0. All other words have 1 if `samples` is 0 or covers the vocabulary.
     """
-    if samples == 0 or samples >= len(counts) - 1:
-        return None
     share = (counts + 1.0) ** FLATTEN
     share[BOS] = 0.0
+    if samples == 0 or samples >= len(counts) - 1:
+        return np.ceil(np.minimum(share, 1.0))
     descending = np.sort(share)[::-1]
     tail = np.cumsum(descending[::-1])[::-1]
     # With the k greatest at 1, the others share what is left; k is right once the next one stays below 1.
-    for k in range(samples):
-        scale = (samples - k) / tail[k]
-        if scale * descending[k] < 1.0:
-            break
-    return np.minimum(1.0, scale * share)
+    scales = (samples - np.arange(samples)) / tail[:samples]
+    k = int(np.argmax(scales * descending[:samples] < 1.0))
+    return np.minimum(1.0, scales[k] * share)
 
 
 class SampledSoftmax:
     """Draws a sample for each step and gives the loss against it."""
 
-    def __init__(self, chances: np.ndarray, device: torch.device) -> None:
+    def __init__(self, chances: np.ndarray) -> None:
         self.chances = chances
-        self.log_chances = torch.from_numpy(np.log(np.maximum(chances, 1e-300))).float().to(device)
+        with np.errstate(divide="ignore"):
+            self.offsets = -np.log(chances)
 
     def loss(
         self,
         features: Tensor,
-        events: Tensor,
+        events: np.ndarray,
         weights: Tensor,
         bias: Tensor,
         dtype: torch.dtype,
         generator: np.random.Generator,
     ) -> Tensor:
         """−Σ ln p of `events` (n,), estimated, given `features` (n, embedding); products in `dtype`."""
-        drawn = np.flatnonzero(generator.random(len(self.chances)) < self.chances)
-        sample = torch.from_numpy(drawn).to(features.device)
+        sampled = generator.random(len(self.chances)) < self.chances
+        joined = sampled.copy()
+        joined[events] = True
+        words = np.flatnonzero(joined)
+        # A target that was not drawn counts in its own rows only.
+        offsets = np.where(sampled[words], self.offsets[words], -np.inf).astype(np.float32)
+        chosen, targets, constants = (
+            torch.from_numpy(array).to(features.device)
+            for array in (words, np.searchsorted(words, events), offsets)
+        )
         # `embedding` and not an index: its backward pass adds up in the same order in every run.
-        rows = torch.nn.functional.embedding(torch.cat([sample, events]), weights)
-        biases = torch.nn.functional.embedding(torch.cat([sample, events]), bias[:, None])[:, 0]
-        size = len(sample)
-        own = (features * rows[size:]).sum(1) + biases[size:]
-        logits = torch.mm(features.to(dtype), rows[:size].to(dtype).t()).float()
-        logits = logits + (biases[:size] - self.log_chances[sample])
-        place = torch.searchsorted(sample, events).clamp_(max=size - 1)
-        hit = torch.nonzero(sample[place] == events)[:, 0]
-        logits[hit, place[hit]] = -torch.inf
-        return (torch.logaddexp(torch.logsumexp(logits, 1), own) - own).sum()
+        lookup = torch.nn.functional.embedding
+        columns, column_bias = lookup(chosen, weights), lookup(chosen, bias[:, None])[:, 0]
+        return softmax_loss(features, targets, columns, column_bias, constants, dtype)

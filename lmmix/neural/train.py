@@ -24,7 +24,6 @@ from lmmix.neural.lstm import LstmNetwork
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.sampling import SampledSoftmax, inclusion_probabilities
 from lmmix.neural.settings import TrainSettings, make_settings
-from lmmix.neural.softmax import full_loss
 from lmmix.progress import task
 
 
@@ -120,8 +119,7 @@ class _Trainer:
         self.device = network.bias.device
         self.precision = choose_precision(settings.precision, self.device)
         self.pieces = Pieces.of(corpus, settings.max_length)
-        chances = inclusion_probabilities(corpus.word_counts(), settings.samples)
-        self.sampled = SampledSoftmax(chances, self.device) if chances is not None else None
+        self.softmax = SampledSoftmax(inclusion_probabilities(corpus.word_counts(), settings.samples))
         self.optimizer = torch.optim.AdamW(
             network.parameters(), betas=(0.9, 0.99), weight_decay=settings.weight_decay, fused=True
         )
@@ -231,16 +229,13 @@ class _Trainer:
         """Learn from one batch of pieces; returns its loss, summed, and its number of events."""
         inputs, events, _ = self.pieces.padded(chosen)
         real = events != PADDING
-        words = torch.from_numpy(events[real]).to(self.device)
+        words = events[real]
         mixed = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=mixed):
             features, _ = self.network(torch.from_numpy(inputs).to(self.device), self.network.start(len(chosen)))
         features = features.float()[torch.from_numpy(real).to(self.device)]
         weights, bias = self.network.output_weights()
-        if self.sampled is not None:
-            loss = self.sampled.loss(features, words, weights, bias, self.precision, generator)
-        else:
-            loss = full_loss(features, words, weights, bias, self.precision)
+        loss = self.softmax.loss(features, words, weights, bias, self.precision, generator)
         self.optimizer.zero_grad()
         (loss / len(words)).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)

@@ -1,0 +1,79 @@
+"""The `kenlm` module as an outside oracle for the files that lmmix writes, and as a reader of KenLM binaries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conformance import check_language_model
+
+from lmmix.corpus import Corpus, read_corpus
+from lmmix.errors import FormatError
+from lmmix.lm import load
+from lmmix.logmath import LN10
+from lmmix.ngram.backoff import BackoffModel
+from lmmix.ngram.estimate import train_ngram
+
+kenlm = pytest.importorskip("kenlm")
+
+
+def kenlm_scores(path: Path, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ln p, n-gram length and OOV flag of every event, as KenLM sees them."""
+    config = kenlm.Config()
+    config.show_progress = False
+    model = kenlm.Model(str(path), config)
+    rows = []
+    for lo, hi in zip(corpus.offsets[:-1], corpus.offsets[1:]):
+        rows += model.full_scores(" ".join(corpus.vocab.words[i] for i in corpus.ids[lo : hi - 1]))
+    log10p, length, oov = zip(*rows)
+    return np.array(log10p) * LN10, np.array(length), np.array(oov)
+
+
+def check_against_kenlm(model: BackoffModel, text: Corpus, folder: Path) -> None:
+    path = folder / "model.arpa"
+    model.save(path)
+    logp, length, _ = kenlm_scores(path, text)
+    np.testing.assert_allclose(model.score(text), logp, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(model.hit_lengths(text), length)
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+def test_kenlm_reads_our_files_to_the_same_numbers(corpus: Corpus, order: int, tmp_path: Path) -> None:
+    check_against_kenlm(train_ngram(corpus, order), corpus, tmp_path)
+
+
+@pytest.mark.parametrize("order", [2, 5])
+def test_every_event_of_the_penn_treebank(shared_data: Path, order: int, tmp_path: Path) -> None:
+    train = read_corpus(shared_data / "ptb" / "train.txt.gz")
+    test = read_corpus(shared_data / "ptb" / "test.txt.gz", train.vocab)
+    check_against_kenlm(train_ngram(train, order), test, tmp_path)
+
+
+def test_kenlm_model_conforms(corpus: Corpus, tmp_path: Path) -> None:
+    from lmmix.ngram.kenlm import KenlmModel
+
+    train_ngram(corpus, 3).save(tmp_path / "model.arpa")
+    binary = tmp_path / "model.binary"
+    build_binary(tmp_path / "model.arpa", binary)
+    model = load(binary)
+    assert isinstance(model, KenlmModel)
+    assert set(model.vocab.words) == set(corpus.vocab.words)
+    check_language_model(model, corpus, tolerance=1e-5)
+
+
+def build_binary(arpa: Path, binary: Path) -> None:
+    """KenLM's module writes a binary as a side effect of reading an ARPA file."""
+    config = kenlm.Config()
+    config.show_progress = False
+    if not hasattr(config, "write_mmap"):
+        pytest.skip("this kenlm module cannot write binaries")
+    config.write_mmap = str(binary)
+    kenlm.Model(str(arpa), config)
+
+
+def test_damaged_binary_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.binary"
+    path.write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0" + bytes(200) + b"<unk>\0a\0")
+    with pytest.raises(FormatError, match="bad.binary"):
+        load(path)
