@@ -50,6 +50,7 @@ class Corpus:
 
     @property
     def n_sentences(self) -> int:
+        """Sentences S."""
         return len(self.offsets) - 1
 
     @property

@@ -66,7 +66,7 @@ def open_read(path: PathLike) -> Iterator[BinaryIO]:
 def _opened(name: str) -> Iterator[BinaryIO]:
     with open(name, "rb") as raw:
         if name.endswith(".gz"):
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))  # noqa: SIM115 (`raw` is closed)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))
         elif name.endswith(".bz2"):
             yield cast(BinaryIO, bz2.BZ2File(raw))
         elif name.endswith(".xz"):

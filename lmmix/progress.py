@@ -14,7 +14,9 @@ from typing import Protocol
 class Display(Protocol):
     """What a front end provides: `task` shows one piece of work and gives the function that advances it."""
 
-    def task(self, label: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]: ...
+    def task(self, label: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
+        """Show work called `label` of `total` units; gives the function that adds units done."""
+        ...
 
 
 _display: list[Display] = []

@@ -51,6 +51,7 @@ class Mixture:
 
     @property
     def signature(self) -> str:
+        """The weights and the signatures of the members."""
         shares = ",".join(f"{weight:.6f}" for weight in self.weights)
         members = ";".join(f"[{member.signature}]" for member in self.members)
         return f"mixture:linear|weights:{shares}|members:{members}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from lmmix.neural.backend import torch
 from lmmix.neural.settings import LstmSettings
 from lmmix.vocab import BOS
@@ -27,7 +29,7 @@ class LstmNetwork(torch.nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_words))
         sizes = [settings.embedding] + [settings.hidden] * settings.layers
         self.layers = nn.ModuleList(
-            nn.LSTM(size_in, size_out, batch_first=True) for size_in, size_out in zip(sizes, sizes[1:])
+            nn.LSTM(size_in, size_out, batch_first=True) for size_in, size_out in itertools.pairwise(sizes)
         )
         self.projection: torch.nn.Linear | None = None
         if settings.hidden != settings.embedding:

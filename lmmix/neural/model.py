@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
-from lmmix.neural.backend import choose_device, torch
+from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Pieces
 from lmmix.neural.lstm import LstmNetwork, LstmState
 from lmmix.neural.softmax import event_logp
@@ -22,6 +23,9 @@ Tensor = torch.Tensor
 
 SCORE_TOKENS = 4096
 """Places of a batch in scoring."""
+
+ONE_THREAD = 1 << 24
+"""Multiplications of one step below which a second thread costs more than it gains."""
 
 SLAB = 256
 """Events of a sentence that the network reads at a time, so that memory does not grow with its length."""
@@ -96,7 +100,7 @@ class NeuralModel:
 
     def start(self, n: int) -> NeuralState:
         """`n` states before the first word of a sentence."""
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads(n):
             return self._step(np.full(n, BOS), self.network.start(n))
 
     def advance(self, state: NeuralState, words: np.ndarray) -> tuple[np.ndarray, NeuralState]:
@@ -106,18 +110,23 @@ class NeuralModel:
         """
         words = np.asarray(words)
         n = len(state.features)
-        if words.shape != (n,) or (n and not (0 <= words.min() and words.max() < len(self.vocab))):
+        if words.shape != (n,) or (n and not (words.min() >= 0 and words.max() < len(self.vocab))):
             raise SettingError(f"words must be {n} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}")
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads(n):
             logp = event_logp(state.features, self._tensor(words), *self.network.output_weights())
             return logp.cpu().numpy(), self._step(words, state.memory)
 
     def distribution(self, state: NeuralState) -> np.ndarray:
         """(n, V) float64 probabilities of every next event; rows sum to 1, `<s>` has 0."""
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads(len(state.features)):
             weights, bias = self.network.output_weights()
             logits = torch.addmm(bias, state.features, weights.t())
             return torch.softmax(logits.double(), 1).cpu().numpy()
+
+    def _threads(self, n: int) -> contextlib.AbstractContextManager[None]:
+        """One thread for steps so small that threads would mostly wait for each other."""
+        small = n * self.network.embedding.weight.numel() < ONE_THREAD
+        return torch_threads(1) if small else contextlib.nullcontext()
 
     def _step(self, words: np.ndarray, memory: LstmState) -> NeuralState:
         if len(words) == 0:

@@ -63,8 +63,7 @@ class SampledSoftmax:
         # A target that was not drawn counts in its own rows only.
         offsets = np.where(sampled[words], self.offsets[words], -np.inf).astype(np.float32)
         chosen, targets, constants = (
-            torch.from_numpy(array).to(features.device)
-            for array in (words, np.searchsorted(words, events), offsets)
+            torch.from_numpy(array).to(features.device) for array in (words, np.searchsorted(words, events), offsets)
         )
         # `embedding` and not an index: its backward pass adds up in the same order in every run.
         lookup = torch.nn.functional.embedding

@@ -8,15 +8,19 @@ from lmmix.neural.backend import torch
 
 Tensor = torch.Tensor
 
-ROWS = 128
-"""Events whose logits exist at one time: with 10,000 words 5 MB."""
+PIECE = 1 << 19
+"""Logits that exist at one time, about: 2 MB in float32."""
+
+
+def _pieces(events: int, columns: int) -> list[slice]:
+    step = max(16, PIECE // columns)
+    return [slice(start, start + step) for start in range(0, events, step)]
 
 
 def event_logp(features: Tensor, events: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
     found = torch.empty(len(events), dtype=torch.float64, device=features.device)
-    for start in range(0, len(events), ROWS):
-        rows = slice(start, start + ROWS)
+    for rows in _pieces(len(events), len(bias)):
         logp = torch.log_softmax(torch.addmm(bias, features[rows], weights.t()), 1)
         found[rows] = logp.gather(1, events[rows, None])[:, 0]
     return found
@@ -62,8 +66,8 @@ class _SoftmaxLoss(torch.autograd.Function):
         inputs, columns, constants = features.to(dtype), weights.to(dtype), bias + offsets
         to_features, to_weights = torch.empty_like(features), torch.zeros_like(weights)
         to_bias, loss = torch.zeros_like(bias), torch.zeros((), device=bias.device)
-        for start in range(0, len(targets), ROWS):
-            rows, target = slice(start, start + ROWS), targets[start : start + ROWS, None]
+        for rows in _pieces(len(targets), len(bias)):
+            target = targets[rows, None]
             logits = torch.mm(inputs[rows], columns.t()).float()
             own = logits.gather(1, target) + bias[target]
             logits.add_(constants).scatter_(1, target, own)

@@ -72,7 +72,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     config = read_json(path)
     kinds = {"settings": dict, "tokenizer": str, "fingerprint": str, "files": dict, "training": dict}
     if not isinstance(config, dict) or config.get("kind") != KIND:
-        raise FormatError(f"{path}: not an LSTM language model (no \"kind\": \"{KIND}\")")
+        raise FormatError(f'{path}: not an LSTM language model (no "kind": "{KIND}")')
     if config.get("version") != VERSION:
         raise FormatError(f"{path}: version {config.get('version')!r}; this lmmix reads version {VERSION}")
     for name, kind in kinds.items():

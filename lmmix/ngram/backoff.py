@@ -41,6 +41,7 @@ class BackoffModel:
 
     @property
     def order(self) -> int:
+        """Length of the longest n-grams."""
         return self.tree.order
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:

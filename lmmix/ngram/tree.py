@@ -45,6 +45,7 @@ class NgramTree:
 
     @property
     def order(self) -> int:
+        """Length N of the longest n-grams."""
         return len(self.level) - 2
 
     @property

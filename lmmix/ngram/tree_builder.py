@@ -36,11 +36,13 @@ class Problems:
     counted: dict[str, int] = field(default_factory=dict)
 
     def found(self, where: str, what: str, cure: str, times: int = 1) -> None:
+        """Raise FormatError for `what` at `where`, or note that `cure` was applied."""
         if not self.repair:
             raise FormatError(f"{self.path}{where}: {what} (--repair: {cure})")
         self.counted[cure] = self.counted.get(cure, 0) + times
 
     def log(self) -> None:
+        """Warn of everything that was repaired."""
         for cure, times in self.counted.items():
             logger.warning("%s: repaired: %s (%d times)", self.path, cure, times)
 
@@ -157,6 +159,7 @@ class TreeBuilder:
             )  # fmt: skip
 
     def finish(self, name: str) -> BackoffModel:
+        """The model; `name` is that of the file, for the signature."""
         from lmmix import __version__
 
         begin = np.append(self.begin, np.int32(len(self.word)))

@@ -1,0 +1,59 @@
+"""lmmix demo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lmmix.cli.common import json_option, print_json, print_table, threads_option, with_progress
+
+if TYPE_CHECKING:
+    from lmmix.demo import DemoReport
+
+
+@click.command()
+@click.option("--out", default="lmmix-demo", show_default=True, metavar="DIR", help="Folder for models and results.")
+@threads_option
+@json_option
+@with_progress
+def command(out: str, threads: int | None, as_json: bool) -> None:
+    """The main job on the data that comes with lmmix, with a table at the end.
+
+    Three n-gram models and an LSTM are trained, mixed on held-out text, and used to rescore the n-best lists of a
+    real speech recogniser. Every number is measured on text that was used for neither training nor tuning.
+    """
+    from lmmix.demo import run_demo
+
+    report = run_demo(out, threads)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        _print_report(report, out)
+
+
+def _print_report(report: DemoReport, out: str) -> None:
+    from lmmix.demo import DOMAINS, ORDER
+
+    assert report.fit and report.test
+    weights = [f"{weight:.4f}" for weight in report.fit.em.weights]
+    rows = [
+        [f"{name} {ORDER}-gram" if name in DOMAINS else name, f"{report.ppl[name].ppl:.1f}", weight]
+        for name, weight in zip(report.members, weights)
+    ]
+    print_table(["model", "test perplexity", "weight"], [*rows, ["mixture", f"{report.ppl['mixture'].ppl:.1f}", ""]])
+    click.echo(f"no weights are better on the held-out text by more than {report.fit.em.gap:.1e} nats per event\n")
+    test = report.test
+    rates = [(name, rate) for name, rate in _rates(test.wer_first, test.wer, test.wer_oracle)]
+    print_table([f"{test.utterances} test utterances", "WER"], [[name, f"{100 * rate:.2f} %"] for name, rate in rates])
+    click.echo()
+    seconds = [[name, f"{value:.1f}"] for name, value in report.seconds.items()]
+    print_table(["step", "seconds"], [*seconds, ["all", f"{sum(report.seconds.values()):.1f}"]])
+    click.echo(f"\nModels, weights and rescored lists are in {out}/; for example:")
+    click.echo(f"  lmmix info {out}/mix.json")
+    click.echo(f"  echo 'install the package with the graphical tool' | lmmix ppl {out}/mix.json - --tokens")
+
+
+def _rates(first: float | None, mixture: float | None, oracle: float | None) -> list[tuple[str, float]]:
+    named = [("first-best", first), ("mixture", mixture), ("oracle", oracle)]
+    return [(name, rate) for name, rate in named if rate is not None]

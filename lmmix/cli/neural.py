@@ -1,0 +1,96 @@
+"""lmmix neural."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lmmix.cli.common import (
+    json_option,
+    output_option,
+    print_json,
+    seed_option,
+    text_options,
+    threads_option,
+    tokenizer_option,
+    vocab_option,
+    with_progress,
+)
+
+
+@click.command()
+@click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
+@output_option
+@click.option("--valid", required=True, multiple=True, metavar="TEXT", help="Text that says when to stop.")
+@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="lstm.")
+@click.option("--size", default="tiny", show_default=True, metavar="NAME", help="tiny, small or medium.")
+@click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, as hidden=300.")
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
+@click.option("--max-minutes", type=float, metavar="M", help="End training by then.")
+@click.option(
+    "--checkpoint", metavar="FILE", help="Written after every epoch; training goes on from it if it is there."
+)
+@click.option("--log", metavar="FILE", help="JSON lines, one an epoch.")
+@vocab_option
+@tokenizer_option
+@text_options
+@threads_option
+@seed_option
+@json_option
+@with_progress
+def command(
+    texts: tuple[str, ...],
+    output: str,
+    valid: tuple[str, ...],
+    vocab: str | None,
+    tokenizer: str,
+    errors: str,
+    replace_specials: bool,
+    overrides: tuple[str, ...],
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Train a neural language model on TEXTs and write it as a folder.
+
+    \b
+    lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
+    lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
+    """
+    from lmmix.corpus import read_corpus
+    from lmmix.neural.train import train_neural
+    from lmmix.vocab import Vocab
+
+    words = Vocab.read(vocab, tokenizer) if vocab else None
+    reading = {"tokenizer": tokenizer, "errors": errors, "replace_specials": replace_specials}
+    corpus = read_corpus(texts, words, **reading)  # type: ignore[arg-type]
+    held_out = read_corpus(valid, corpus.vocab, **reading)  # type: ignore[arg-type]
+    model = train_neural(corpus, held_out, **settings, **_parsed(overrides))
+    model.save(output)
+    if as_json:
+        print_json({"signature": model.signature, "training": model.training})
+    else:
+        click.echo(f"{output}: {model.signature}")
+
+
+def _parsed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    """NAME=VALUE pairs, values as whole numbers or numbers where they are."""
+    from lmmix.errors import SettingError
+
+    values: dict[str, Any] = {}
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingError(f"--set {text}: it must be NAME=VALUE")
+        values[name] = _number(value)
+    return values
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,88 @@
+"""A training run that goes on from a checkpoint ends as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from lmmix.corpus import corpus_from_lines  # noqa: E402
+from lmmix.errors import FormatError, SettingError  # noqa: E402
+from lmmix.neural.train import train_neural  # noqa: E402
+from lmmix.neural.trainer import Trainer  # noqa: E402
+
+LINES = ["a b c d e", "f g h", "i j k l a b", "c d", "e f g h i j", "k l", "a c e g i k", "b d f h"] * 6
+TEXT = corpus_from_lines(LINES)
+VALID = corpus_from_lines(LINES[:4], TEXT.vocab)
+SETTINGS = {"epochs": 4, "embedding": 8, "hidden": 8, "batch_tokens": 40, "samples": 6, "patience": 4, "threads": 1}
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.fixture
+def stop_in_epoch(monkeypatch):
+    """Makes training fail in the middle of an epoch, as a power cut would."""
+
+    def arrange(epoch):
+        original = Trainer._step
+        steps = []
+
+        def step(self, chosen, generator):
+            steps.append(1)
+            if len(self.epochs) == epoch and len(steps) % 3 == 0:
+                raise Interrupted
+            return original(self, chosen, generator)
+
+        monkeypatch.setattr(Trainer, "_step", step)
+
+    yield arrange
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 3])
+def test_resumed_run_equals_uninterrupted_one(tmp_path, stop_in_epoch, monkeypatch, epoch):
+    whole = train_neural(TEXT, VALID, **SETTINGS)
+    checkpoint, log = tmp_path / "run.ckpt", tmp_path / "log.jsonl"
+    stop_in_epoch(epoch)
+    with pytest.raises(Interrupted):
+        train_neural(TEXT, VALID, checkpoint=checkpoint, log=log, **SETTINGS)
+    assert checkpoint.exists() == (epoch > 0)
+    monkeypatch.undo()
+    resumed = train_neural(TEXT, VALID, checkpoint=checkpoint, log=log, **SETTINGS)
+    assert resumed.signature == whole.signature
+    assert resumed.training == whole.training
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, resumed.network.state_dict()[name])
+    assert [json.loads(line)["epoch"] for line in log.read_text().splitlines()] == [1, 2, 3, 4]
+
+
+def test_finished_run_is_not_run_again(tmp_path, stop_in_epoch):
+    checkpoint = tmp_path / "run.ckpt"
+    first = train_neural(TEXT, VALID, checkpoint=checkpoint, **SETTINGS)
+    stop_in_epoch(4)
+    again = train_neural(TEXT, VALID, checkpoint=checkpoint, **SETTINGS)
+    assert again.signature == first.signature
+    assert again.training == first.training
+
+
+def test_checkpoint_of_another_run(tmp_path):
+    checkpoint = tmp_path / "run.ckpt"
+    train_neural(TEXT, VALID, checkpoint=checkpoint, **{**SETTINGS, "epochs": 1})
+    with pytest.raises(SettingError, match=r"run.ckpt: this checkpoint is of another run \(epochs was 1, now 4\)"):
+        train_neural(TEXT, VALID, checkpoint=checkpoint, **SETTINGS)
+    with pytest.raises(SettingError, match="text was"):
+        train_neural(TEXT, TEXT, checkpoint=checkpoint, **{**SETTINGS, "epochs": 1})
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", b"\x02" + b"\0" * 7 + b"{}"])
+def test_damaged_checkpoint(tmp_path, content):
+    checkpoint = tmp_path / "run.ckpt"
+    checkpoint.write_bytes(content)
+    with pytest.raises(FormatError, match="run.ckpt: not a checkpoint of lmmix, or a damaged one") as caught:
+        train_neural(TEXT, VALID, checkpoint=checkpoint, **SETTINGS)
+    assert "\n" not in str(caught.value)
