@@ -54,8 +54,9 @@ def main() -> None:
     """Entry point: errors of the user on one line and exit status 1, usage errors 2, bugs with their traceback."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("lmmix: warning: %(message)s"))
-    logging.getLogger("lmmix").addHandler(handler)
-    logging.getLogger("lmmix").propagate = False
+    logger = logging.getLogger("lmmix")
+    logger.addHandler(handler)
+    logger.propagate = False
     try:
         group(prog_name="lmmix")
     except LmmixError as error:
