@@ -35,7 +35,7 @@ _DTYPES = {"u1", "i4", "i8", "f4", "f8"}
 
 def save_artefact(path: PathLike, kind: str, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Write `arrays` and the JSON-able `meta` as an artefact of `kind`, atomically."""
-    blocks = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    blocks = {name: _checked(name, array) for name, array in arrays.items()}
     header = _header(kind, meta, blocks)
     with atomic_write(path) as stream:
         stream.write(_PREFIX.pack(MAGIC, VERSION, len(header), zlib.crc32(header), 0))
@@ -45,6 +45,12 @@ def save_artefact(path: PathLike, kind: str, meta: dict[str, Any], arrays: dict[
             stream.write(b"\0" * (-written % ALIGNMENT))
             stream.write(block.data.cast("B") if block.size else b"")
             written += -written % ALIGNMENT + block.nbytes
+
+
+def _checked(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.str[1:] not in _DTYPES or array.dtype.str[0] == ">" or not array.ndim:
+        raise TypeError(f"array {name!r} is {array.ndim}-dimensional {array.dtype.str}, which an artefact cannot hold")
+    return np.ascontiguousarray(array)
 
 
 def _header(kind: str, meta: dict[str, Any], blocks: dict[str, np.ndarray]) -> bytes:
@@ -72,11 +78,11 @@ def read_header(path: PathLike) -> tuple[dict[str, Any], int]:
         prefix = stream.read(_PREFIX.size)
         if len(prefix) < _PREFIX.size or prefix[:8] != MAGIC:
             raise FormatError(f"{path}: not an lmmix artefact (it starts with {prefix[:8]!r}, not {MAGIC!r})")
-        _, version, length, checksum, _ = _PREFIX.unpack(prefix)
+        _, version, length, checksum, reserved = _PREFIX.unpack(prefix)
         if version != VERSION:
             raise FormatError(f"{path}: artefact version {version}; this lmmix reads version {VERSION}")
-        header = stream.read(length)
-    if len(header) < length or zlib.crc32(header) != checksum:
+        header = stream.read(min(length, os.path.getsize(path)))
+    if len(header) < length or reserved or zlib.crc32(header) != checksum:
         raise FormatError(f"{path}: the header is damaged (checksum does not match); make the file again")
     return json.loads(header), _PREFIX.size + length
 

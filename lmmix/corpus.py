@@ -125,6 +125,8 @@ def read_corpus(
         A file that cannot be read, has bad bytes or special words (with file and line), or no sentence at all.
     """
     files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if not files:
+        raise SettingError("no text to read")
     if errors not in ("strict", "replace"):
         raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
     reader = _Reader(vocab, tokenizer or (vocab.tokenizer if vocab else "whitespace"), errors, replace_specials)

@@ -139,4 +139,4 @@ class _Demo:
         self.report.tune = rescore(tune, {"mix": mixture}, tune="wer")
         save_weights(self.report.tune, self.out / "weights.json")
         self.report.test = rescore(test, {"mix": mixture}, weights=self.report.tune.weights)
-        write_nbest(test, self.report.test.total, self.out / "test.rescored.jsonl")
+        write_nbest(self.report.test.lists, self.report.test.total, self.out / "test.rescored.jsonl")

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import lzma
+import math
 import os
 import shutil
 import sys
@@ -18,11 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from lmmix.errors import InputError, MissingDependencyError
+from lmmix.errors import FormatError, InputError, MissingDependencyError
 
 PathLike = str | os.PathLike[str]
 
 CHUNK_BYTES = 1 << 24
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def _zstandard() -> Any:
@@ -70,15 +72,42 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         elif name.endswith(".bz2"):
             yield cast(BinaryIO, bz2.BZ2File(raw))
         elif name.endswith(".xz"):
-            yield cast(BinaryIO, lzma.LZMAFile(raw))
+            yield cast(BinaryIO, lzma.LZMAFile(raw))  # noqa: SIM115 (`raw` is closed)
         elif name.endswith(".zst"):
             zstandard = _zstandard()
             try:
-                yield zstandard.ZstdDecompressor().stream_reader(raw)
+                yield cast(BinaryIO, io.BufferedReader(_ZstdReader(raw, zstandard.ZstdDecompressor())))
             except zstandard.ZstdError as error:
                 raise InputError(f"{name}: cannot read: {error}") from None
         else:
             yield raw
+
+
+class _ZstdReader(io.RawIOBase):
+    """Decompressed .zst data; unlike the stream reader of zstandard it notices that the data ends too early."""
+
+    def __init__(self, raw: BinaryIO, decompressor: Any) -> None:
+        self._raw, self._decompressor = raw, decompressor
+        self._frame = decompressor.decompressobj()
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            block = self._frame.unused_data if self._frame.eof else b""
+            block = block or self._raw.read(1 << 17)
+            if not block:
+                if not self._frame.eof:
+                    raise EOFError
+                return 0
+            if self._frame.eof:
+                self._frame = self._decompressor.decompressobj()
+            self._ready = self._frame.decompress(block)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
 
 
 def read_line_chunks(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
@@ -87,10 +116,10 @@ def read_line_chunks(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator
     A byte-order mark at the very start is dropped. A line longer than `chunk_bytes` makes a longer chunk.
     """
     with open_read(path) as stream:
-        rest, first = b"", True
+        rest = stream.read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK)
         while block := stream.read(chunk_bytes):
-            if first:
-                block, first = block.removeprefix(b"\xef\xbb\xbf"), False
+            if b"\n" in rest:
+                block, rest = rest + block, b""
             cut = block.rfind(b"\n") + 1
             if cut == 0:
                 rest += block
@@ -98,7 +127,7 @@ def read_line_chunks(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator
             yield rest + block[:cut]
             rest = block[cut:]
         if rest:
-            yield rest + b"\n"
+            yield rest if rest.endswith(b"\n") else rest + b"\n"
 
 
 def read_text_lines(path: PathLike) -> Iterator[tuple[int, str]]:
@@ -136,14 +165,21 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    # A link stays a link: what it points to is replaced.
+    target = os.path.realpath(name)
     with explain_errors(name, "write"):
-        if os.path.isdir(name):
+        if os.path.isdir(target):
             raise InputError(f"{name}: cannot write: it is a folder")
-        handle, temporary = _temporary_beside(name)
+        if os.path.exists(target) and not os.path.isfile(target):
+            # A pipe or a device such as /dev/null is written to, never replaced.
+            with open(target, "wb") as raw, _compressing(name, raw) as stream:
+                yield stream
+            return
+        handle, temporary = _temporary_beside(target)
         try:
             with os.fdopen(handle, "wb") as raw, _compressing(name, raw) as stream:
                 yield stream
-            os.replace(temporary, name)
+            os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -184,12 +220,11 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
 
     An existing folder at `path` is replaced only by the rename at the end. Raises InputError.
     """
-    target = Path(path)
-    with explain_errors(target, "write"):
+    target = Path(path).resolve()
+    with explain_errors(path, "write"):
         if target.exists() and not target.is_dir():
-            raise InputError(f"{target}: cannot write: it is a file, and a folder is needed")
-        parent = target.absolute().parent
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=parent))
+            raise InputError(f"{path}: cannot write: it is a file, and a folder is needed")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         try:
             temporary.chmod(0o755)
             yield temporary
@@ -206,23 +241,44 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
 
 
 def write_json(path: PathLike, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
+    """Write `value` as indented JSON, atomically; see `json_ready`."""
     with atomic_write(path) as stream:
-        stream.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+        stream.write((json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def json_ready(value: Any) -> Any:
+    """`value` with null for numbers that are infinite or undefined, which JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: json_ready(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(item) for item in value]
+    return value
 
 
 def read_json(path: PathLike) -> Any:
     """Read one JSON document; raises FormatError with line and column."""
-    from lmmix.errors import FormatError
-
     with open_read(path) as stream:
         content = stream.read()
     try:
-        return json.loads(content)
+        return parse_json(content.decode())
     except json.JSONDecodeError as error:
         raise FormatError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from None
     except UnicodeDecodeError:
         raise FormatError(f"{path}: not valid JSON: the file is not UTF-8") from None
+
+
+def parse_json(text: str) -> Any:
+    """The JSON in `text`. Whatever is wrong with it raises JSONDecodeError, endless nesting and numbers included."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise json.JSONDecodeError("brackets nested too deep", text, 0) from None
+    except ValueError as error:
+        raise json.JSONDecodeError(str(error), text, 0) from None
 
 
 def file_fingerprint(path: PathLike) -> str:
@@ -235,8 +291,3 @@ def file_fingerprint(path: PathLike) -> str:
                 while block := stream.read(CHUNK_BYTES):
                     digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def text_writer(stream: BinaryIO) -> io.TextIOWrapper:
-    """A UTF-8 text layer over `stream`; call `detach()` (not close) when done."""
-    return io.TextIOWrapper(stream, encoding="utf-8", newline="\n", write_through=True)

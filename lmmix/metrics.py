@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmix.vocab import SPACE
+
 
 @dataclass(frozen=True)
 class ErrorCount:
@@ -24,11 +26,16 @@ class ErrorCount:
         return self.errors / self.words if self.words else float("nan")
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text: what stands between white space, as everywhere in lmmix."""
+    return [word for word in SPACE.split(text) if word]
+
+
 def word_errors(reference: str, hypothesis: str) -> int:
     """Fewest substitutions, insertions and deletions of words that turn the reference into the hypothesis."""
     from rapidfuzz.distance import Levenshtein
 
-    return Levenshtein.distance(reference.split(), hypothesis.split())
+    return Levenshtein.distance(words_of(reference), words_of(hypothesis))
 
 
 def errors_of_lists(references: Iterable[str], hypotheses: Iterable[Iterable[str]]) -> list[np.ndarray]:

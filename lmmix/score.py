@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lmmix.corpus import Corpus
+from lmmix.fileio import json_ready
 from lmmix.lm import LanguageModel
 from lmmix.logmath import LN2
 from lmmix.logmath import perplexity as perplexity_of
@@ -62,11 +63,7 @@ class ScoreReport:
 
     def as_json(self) -> dict[str, Any]:
         """The fields, with null for numbers that are infinite or undefined, which JSON cannot hold."""
-        return {key: _json_number(value) for key, value in asdict(self).items()}
-
-
-def _json_number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return json_ready(asdict(self))
 
 
 def perplexity(model: LanguageModel, corpus: Corpus) -> ScoreReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -14,6 +15,9 @@ from lmmix.fileio import PathLike, atomic_write, read_text_lines
 
 UNK, BOS, EOS = 0, 1, 2
 SPECIALS = ("<unk>", "<s>", "</s>")
+
+SPACE = re.compile("[ \t\n\v\f\r\0]")
+"""What parts words: ASCII white space, and NUL as in KenLM. Other Unicode spaces may be part of a word."""
 
 
 class Vocab:
@@ -45,7 +49,7 @@ class Vocab:
         """
         rest = [word for word in words if word not in SPECIALS]
         for word in rest:
-            if not word or len(word.split()) != 1 or word.split()[0] != word or "\0" in word:
+            if not word or SPACE.search(word):
                 raise SettingError(f"{word!r} cannot be a word: it is empty or holds white space")
         if len(set(rest)) != len(rest):
             seen: set[str] = set()
@@ -64,8 +68,8 @@ class Vocab:
         """
         words: dict[str, int] = {}
         for number, line in read_text_lines(path):
-            word = line.strip()
-            if len(word.split()) != 1:
+            word = line.strip(" \t\v\f")
+            if not word or SPACE.search(word):
                 raise FormatError(f"{path}:{number}: {line!r} is not one word; a vocabulary has one word a line")
             if word in words:
                 raise FormatError(f"{path}:{number}: the word {word!r} stands already in line {words[word]}")
@@ -149,6 +153,11 @@ class Vocab:
         """Raise EventSpaceError unless both have the same set of words; `mine` and `others` name the models."""
         if self.fingerprint == other.fingerprint:
             return
+        if self.tokenizer != other.tokenizer:
+            raise EventSpaceError(
+                f"{mine} has tokens made by {self.tokenizer!r}, {others} by {other.tokenizer!r}, so their "
+                "probabilities do not compare; train both with one --tokenizer"
+            )
         only_here = sum(word not in other for word in self.words)
         only_there = sum(word not in self for word in other.words)
         raise EventSpaceError(

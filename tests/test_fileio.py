@@ -25,7 +25,6 @@ from lmmix.fileio import (
     read_json,
     read_line_chunks,
     read_text_lines,
-    text_writer,
     write_json,
 )
 
@@ -289,11 +288,3 @@ def test_fingerprint_depends_on_content_alone(tmp_path):
     (tmp_path / "two" / "a").write_text("other")
     assert file_fingerprint(tmp_path / "two") != one
     refusal(tmp_path / "three", file_fingerprint)
-
-
-def test_text_layer_writes_utf8_with_plain_newlines(tmp_path):
-    with atomic_write(tmp_path / "file") as stream:
-        text = text_writer(stream)
-        text.write("é\n")
-        text.detach()
-    assert (tmp_path / "file").read_bytes() == "é\n".encode()

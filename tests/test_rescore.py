@@ -98,7 +98,7 @@ def test_given_weights_are_applied_to_all_features(lists, weights):
 def test_features_without_a_weight_do_not_count():
     lists = make_lists([ranked("a", ["b", "a"])])
     report = rescore(lists, {"m": MODEL}, weights={"lm:m": 1.0})
-    assert list(lists.features) == ["am", "lm:m", "words"]
+    assert list(report.lists.features) == ["am", "lm:m", "words"]
     assert report.total.tolist() == [-3.0, -2.0] and report.weights == {"lm:m": 1.0}
 
 
@@ -144,7 +144,7 @@ def test_coverage_counts_words_oovs_and_hypotheses_of_probability_zero(caplog):
     coverage = report.coverage["lm:m"]
     assert (coverage.words, coverage.oov, coverage.zeroprob_hypotheses) == (9, 3, 2)
     assert "lm:m gives 2 of 4 hypotheses probability 0" in caplog.text
-    assert lists.features["lm:m"].tolist() == [-7.0, LM_FLOOR, -12.0, LM_FLOOR]
+    assert report.lists.features["lm:m"].tolist() == [-7.0, LM_FLOOR, -12.0, LM_FLOOR]
 
 
 def test_coverage_counts_equal_hypotheses_each_time(caplog):
@@ -161,9 +161,9 @@ def test_improbable_hypothesis_keeps_its_log_probability():
 
 def test_empty_hypothesis_is_scored_as_the_end_alone():
     lists = make_lists([ranked("a", ["", "a", ""])])
-    rescore(lists, {"m": MODEL}, weights={"am": 1.0})
-    assert lists.features["lm:m"].tolist() == [-1.0, -2.0, -1.0]
-    assert lists.features["words"].tolist() == [0, 1, 0]
+    report = rescore(lists, {"m": MODEL}, weights={"am": 1.0})
+    assert report.lists.features["lm:m"].tolist() == [-1.0, -2.0, -1.0]
+    assert report.lists.features["words"].tolist() == [0, 1, 0]
 
 
 def test_score_of_the_recogniser_is_not_overwritten_by_a_feature_of_the_same_name():
@@ -217,10 +217,10 @@ HEAD = '{"kind": "rescore-weights", "version": 1, "weights": '
         ("[]", "not a file of rescoring weights"),
         ('{"weights": {}}', "not a file of rescoring weights"),
         ('{"kind": "mixture", "weights": {"am": 1}}', "not a file of rescoring weights"),
-        ('{"kind": "rescore-weights"}', "not an object of names and numbers"),
-        (HEAD + "[1]}", "not an object of names and numbers"),
-        (HEAD + '{"am": "1"}}', "not an object of names and numbers"),
-        (HEAD + '{"am": null}}', "not an object of names and numbers"),
+        ('{"kind": "rescore-weights"}', "version None"),
+        (HEAD + "[1]}", "not an object of names and finite numbers"),
+        (HEAD + '{"am": "1"}}', "not an object of names and finite numbers"),
+        (HEAD + '{"am": null}}', "not an object of names and finite numbers"),
         (HEAD + '{"am": true}}', ""),
         (HEAD + '{"am": NaN}}', ""),
         (HEAD + '{"am": 1' + "0" * 400 + "}}", ""),

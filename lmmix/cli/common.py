@@ -102,17 +102,9 @@ def _bar() -> Any:
 
 def print_json(value: Any) -> None:
     """One line of JSON; numbers that are not finite become null."""
-    click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    from lmmix.fileio import json_ready
 
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and value - value != 0:
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
+    click.echo(json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False))
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:

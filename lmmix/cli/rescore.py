@@ -61,9 +61,9 @@ def command(
     if weights_out:
         save_weights(report, weights_out)
     if output:
-        write_nbest(lists, report.total, output)
+        write_nbest(report.lists, report.total, output)
     if best_out:
-        write_best(lists, report.total, best_out)
+        write_best(report.lists, report.total, best_out)
     if as_json:
         print_json(report.as_json())
     elif "-" not in (output, best_out):
@@ -80,7 +80,7 @@ def _print_report(report: RescoreReport) -> None:
     print_table(["feature", "weight"], [[name, f"{weight:.6g}"] for name, weight in report.weights.items()])
     for name, coverage in report.coverage.items():
         click.echo(
-            f"{name}: {coverage.oov} of {coverage.words} different hypotheses' words are OOVs, "
+            f"{name}: {coverage.oov} of {coverage.words} words are OOVs, "
             f"{coverage.zeroprob_hypotheses} hypotheses have probability 0"
         )
     if report.wer is not None and report.wer_first is not None and report.wer_oracle is not None:

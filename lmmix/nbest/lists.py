@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from lmmix.errors import FormatError, InputError
-from lmmix.fileio import PathLike, atomic_write, read_text_lines
+from lmmix.fileio import PathLike, atomic_write, parse_json, read_text_lines
+from lmmix.metrics import words_of
 
 
 @dataclass
@@ -108,15 +109,15 @@ def read_nbest(path: PathLike) -> NbestLists:
 
 def _record(line: str, where: str) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except json.JSONDecodeError as error:
         raise FormatError(f"{where}:{error.colno}: not valid JSON: {error.msg}") from None
-    if not isinstance(record, dict) or not isinstance(record.get("id"), (str, int)):
+    if not isinstance(record, dict) or not isinstance(record.get("id"), (str, int)) or isinstance(record["id"], bool):
         raise FormatError(f'{where}: not an object with an "id"')
     record["id"] = str(record["id"])
     if not isinstance(record.get("hyps"), list) or not record["hyps"]:
         raise FormatError(f"{where}: utterance {record['id']!r} has no hypotheses")
-    if not isinstance(record.get("ref", ""), str):
+    if not isinstance(record.get("ref"), (str, type(None))):
         raise FormatError(f'{where}: the "ref" of utterance {record["id"]!r} is not a text')
     return record
 
@@ -124,13 +125,29 @@ def _record(line: str, where: str) -> dict[str, Any]:
 def _scores(hypothesis: Any, where: str) -> dict[str, float]:
     if not isinstance(hypothesis, dict) or not isinstance(hypothesis.get("text"), str):
         raise FormatError(f'{where} has no "text"')
+    try:
+        hypothesis["text"].encode()
+    except UnicodeEncodeError:
+        raise FormatError(f"{where}: the text holds half a surrogate pair, which is no character") from None
     scores = hypothesis.get("scores", {})
     if not isinstance(scores, dict):
         raise FormatError(f'{where}: "scores" is not an object of names and numbers')
     for name, value in scores.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise FormatError(f"{where}: the score {name!r} is {value!r}, not a finite number")
+        if not is_finite_number(value):
+            raise FormatError(
+                f"{where}: the score {name!r} is {value!r:.40}, not a finite number"
+            )
     return scores
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a value read from JSON is a number that fits a float64."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def add_references(lists: NbestLists, path: PathLike) -> None:
@@ -140,13 +157,13 @@ def add_references(lists: NbestLists, path: PathLike) -> None:
     for number, line in read_text_lines(path):
         if not line.strip():
             continue
-        name, _, text = line.strip().partition(" ")
+        name, *words = words_of(line)
         if name not in places:
             raise FormatError(f"{path}:{number}: a reference for {name!r}, which is not in the n-best list")
         if name in seen:
             raise FormatError(f"{path}:{number}: a second reference for {name!r} (the first is in line {seen[name]})")
         seen[name] = number
-        lists.refs[places[name]] = " ".join(text.split())
+        lists.refs[places[name]] = " ".join(words)
 
 
 def write_nbest(lists: NbestLists, total: np.ndarray, path: PathLike) -> None:
@@ -162,6 +179,7 @@ def write_nbest(lists: NbestLists, total: np.ndarray, path: PathLike) -> None:
             hyps = []
             for i, hypothesis in enumerate(record["hyps"], lo):
                 scores = {name: _rounded(values[i]) for name, values in lists.features.items()}
+                scores |= hypothesis.get("scores", {})
                 hyps.append({**hypothesis, "scores": scores, "total": _rounded(total[i])})
             chosen = {"best": int(best[u]) - lo, "text": lists.texts[best[u]]}
             line = {**record, **chosen, "hyps": hyps}
@@ -172,7 +190,7 @@ def write_best(lists: NbestLists, total: np.ndarray, path: PathLike) -> None:
     """Write the best hypothesis of each list as a line `id word word …`."""
     with atomic_write(path) as stream:
         for name, i in zip(lists.ids, lists.best(total)):
-            stream.write(f"{name} {lists.texts[i]}".rstrip().encode() + b"\n")
+            stream.write((" ".join([name, *words_of(lists.texts[i])]) + "\n").encode())
 
 
 def _rounded(value: float) -> float:

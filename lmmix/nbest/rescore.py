@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from lmmix.errors import FormatError, SettingError
-from lmmix.fileio import PathLike, read_json, write_json
+from lmmix.fileio import PathLike, json_ready, read_json, write_json
 from lmmix.lm import LanguageModel
-from lmmix.metrics import ErrorCount, errors_of_lists
+from lmmix.metrics import ErrorCount, errors_of_lists, words_of
 from lmmix.nbest.features import LmCoverage, add_lm_feature, add_word_count
-from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.lists import NbestLists, is_finite_number
 from lmmix.nbest.tune import tune_weights
 
 WEIGHTS_KIND = "rescore-weights"
+WEIGHTS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class RescoreReport:
         Whether the weights were found on these very lists, so that `wer` is optimistic.
     coverage : dict of language model feature to words, OOVs and hypotheses of probability 0
     seconds : float
+    lists : NbestLists
+        The lists with all features.
+    total : (H,) float64
+        Weighted sum of each hypothesis.
     """
 
     utterances: int
@@ -49,12 +54,13 @@ class RescoreReport:
     tuned: bool
     coverage: dict[str, LmCoverage]
     seconds: float
+    lists: NbestLists = field(repr=False, compare=False)
     total: np.ndarray = field(repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """The fields but the scores of the hypotheses."""
-        values = {key: value for key, value in self.__dict__.items() if key not in ("total", "coverage")}
-        return {**values, "coverage": {name: asdict(one) for name, one in self.coverage.items()}}
+        values = {key: value for key, value in self.__dict__.items() if key not in ("lists", "total", "coverage")}
+        return json_ready({**values, "coverage": {name: asdict(one) for name, one in self.coverage.items()}})
 
 
 def rescore(
@@ -66,7 +72,7 @@ def rescore(
     restarts: int = 10,
     seed: int = 1,
 ) -> RescoreReport:
-    """Add features to `lists` and choose hypotheses by their weighted sum.
+    """Give hypotheses more features and choose by their weighted sum; `lists` itself stays as it is.
 
     Features are the list's own scores, for each of `models` the log-probability of the hypothesis as
     ``lm:NAME``, and ``words``, the word count.
@@ -74,7 +80,6 @@ def rescore(
     Parameters
     ----------
     lists : NbestLists
-        Gets the new features.
     models : dict of name to LanguageModel
     weights : dict of feature to float, optional
         Given weights; features that it does not name do not count.
@@ -91,6 +96,9 @@ def rescore(
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
     if tune not in (None, "wer"):
         raise SettingError(f"tune is {tune!r}; there is 'wer'")
+    if tune:
+        lists.references()
+    lists = replace(lists, features=dict(lists.features))
     coverage = {f"lm:{name}": add_lm_feature(lists, model, f"lm:{name}") for name, model in models.items()}
     add_word_count(lists)
     errors = None
@@ -106,7 +114,7 @@ def rescore(
     rates = _rates(lists, errors, total)
     seconds = time.perf_counter() - started
     return RescoreReport(
-        len(lists), len(lists.texts), *rates, weights, tune is not None, coverage, seconds, total
+        len(lists), len(lists.texts), *rates, weights, tune is not None, coverage, seconds, lists, total
     )  # fmt: skip
 
 
@@ -116,7 +124,7 @@ def _rates(
     """Error rates of the first, the chosen and the best hypotheses."""
     if errors is None:
         return None, None, None
-    words = sum(len(ref.split()) for ref in lists.references())
+    words = sum(len(words_of(ref)) for ref in lists.references())
     first, chosen = lists.offsets[:-1], lists.best(total)
     oracle = np.minimum.reduceat(errors, lists.offsets[:-1])
     counts: Sequence[int] = [int(errors[first].sum()), int(errors[chosen].sum()), int(oracle.sum())]
@@ -127,7 +135,7 @@ def _rates(
 def save_weights(report: RescoreReport, path: PathLike) -> None:
     """Write the weights with what they were found on, as JSON."""
     tuning = {"utterances": report.utterances, "wer_first": report.wer_first, "wer": report.wer}
-    write_json(path, {"kind": WEIGHTS_KIND, "version": 1, "weights": report.weights, "tuning": tuning})
+    write_json(path, {"kind": WEIGHTS_KIND, "version": WEIGHTS_VERSION, "weights": report.weights, "tuning": tuning})
 
 
 def load_weights(path: PathLike) -> dict[str, float]:
@@ -135,7 +143,9 @@ def load_weights(path: PathLike) -> dict[str, float]:
     content = read_json(path)
     if not isinstance(content, dict) or content.get("kind") != WEIGHTS_KIND:
         raise FormatError(f"{path}: not a file of rescoring weights (its kind is not {WEIGHTS_KIND!r})")
+    if content.get("version") != WEIGHTS_VERSION:
+        raise FormatError(f"{path}: version {content.get('version')!r}; this lmmix reads version {WEIGHTS_VERSION}")
     weights = content.get("weights")
-    if not isinstance(weights, dict) or not all(isinstance(value, (int, float)) for value in weights.values()):
-        raise FormatError(f'{path}: "weights" is not an object of names and numbers')
+    if not isinstance(weights, dict) or not all(is_finite_number(value) for value in weights.values()):
+        raise FormatError(f'{path}: "weights" is not an object of names and finite numbers')
     return {name: float(value) for name, value in weights.items()}

@@ -11,6 +11,9 @@ from lmmix.errors import SettingError
 from lmmix.nbest import _kernels as kernels
 from lmmix.progress import task
 
+ROUNDING = 1e-9
+"""Relative width below which a stretch of the error surface is taken for a rounding error."""
+
 
 @dataclass(frozen=True)
 class TuneResult:
@@ -46,8 +49,9 @@ def tune_weights(
 ) -> TuneResult:
     """Search the weights w for which the hypotheses with the highest w · features have the fewest errors.
 
-    From `start` (all ones by default) and from random points, weights move along every axis and along random
-    directions, each time to the exact minimum on that line, until nothing improves.
+    From `start` (by default every feature counts the same in a typical list) and from random points, weights move
+    along every axis and along random directions, each time to the exact minimum on that line, until nothing
+    improves.
 
     Parameters
     ----------
@@ -63,11 +67,13 @@ def tune_weights(
     """
     if restarts < 0:
         raise SettingError(f"restarts is {restarts}; it must be 0 or more")
-    spread = _spread(features, offsets)
     utterance = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    # What all hypotheses of a list have in common changes nothing but the rounding.
+    features = features - features[offsets[:-1]][utterance]
+    spread = _spread(features, offsets)
     job = _Task(features / spread, offsets, utterance, errors)
     rng = np.random.default_rng(seed)
-    first = (np.ones(features.shape[1]) if start is None else start) * spread
+    first = np.ones(features.shape[1]) if start is None else start * spread
     points = [first, *rng.normal(size=(restarts, len(first)))]
     found = []
     with task("tuning", len(points)) as advance:
@@ -107,10 +113,13 @@ def _best_step(job: _Task, weights: np.ndarray, direction: np.ndarray) -> float:
     gamma, errors = error_surface(job.features @ weights, job.features @ direction, job.bounds, job.errors)
     if not len(gamma):
         return 0.0
-    best = np.flatnonzero(errors == errors.min())
     # Stretches that reach to infinity end one unit behind the last step.
     edges = np.concatenate([[gamma[0] - 1.0], gamma, [gamma[-1] + 1.0]])
-    widest = best[int(np.argmax(edges[best + 1] - edges[best]))]
+    width = np.diff(edges)
+    # Lines that meet in one point may seem to meet in several, a rounding error apart.
+    real = np.flatnonzero(width > ROUNDING * (1.0 + np.abs(edges[1:])))
+    best = real[errors[real] == errors[real].min()]
+    widest = best[int(np.argmax(width[best]))]
     return float(edges[widest] + edges[widest + 1]) / 2.0
 
 
@@ -126,7 +135,9 @@ def error_surface(
     gamma, change = np.empty(len(offset)), np.empty(len(offset), np.int64)
     first, steps = kernels._error_steps(offset, slope, order, bounds, errors, gamma, change)
     ascending = np.argsort(gamma[:steps], kind="stable")
-    where, total = gamma[:steps][ascending], np.cumsum(change[:steps][ascending])
-    # Steps at the same place are one step.
+    where, total = gamma[:steps][ascending], first + np.cumsum(change[:steps][ascending])
+    # Steps at the same place are one step, and none if they cancel out.
     last = np.append(where[1:] != where[:-1], True)[:steps]
-    return where[last], np.concatenate([[first], first + total[last]])
+    where, total = where[last], total[last]
+    changed = np.diff(total, prepend=first) != 0
+    return where[changed], np.concatenate([[first], total[changed]])

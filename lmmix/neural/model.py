@@ -16,6 +16,7 @@ from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Pieces
 from lmmix.neural.lstm import LstmNetwork, LstmState
 from lmmix.neural.softmax import event_logp
+from lmmix.parallel import thread_map
 from lmmix.progress import task
 from lmmix.vocab import BOS, Vocab
 
@@ -24,7 +25,7 @@ Tensor = torch.Tensor
 SCORE_TOKENS = 4096
 """Places of a batch in scoring."""
 
-ONE_THREAD = 1 << 24
+ONE_THREAD = 1 << 28
 """Multiplications of one step below which a second thread costs more than it gains."""
 
 SLAB = 256
@@ -83,20 +84,32 @@ class NeuralModel:
         corpus = corpus.recode(self.vocab)
         logp = np.empty(len(corpus.ids), np.float64)
         pieces = Pieces.of(corpus)
-        weights, bias = self.network.output_weights()
-        with task("scoring with a neural model", len(corpus.ids)) as progress, torch.inference_mode():
-            for chosen in pieces.batches(SCORE_TOKENS) if len(corpus.ids) else []:
-                inputs, events, places = pieces.padded(chosen)
-                memory = self.network.start(len(chosen))
-                for start in range(0, inputs.shape[1], SLAB):
-                    part = slice(start, start + SLAB)
-                    features, memory = self.network(self._tensor(inputs[:, part]), memory)
-                    real = events[:, part] != PADDING
-                    ids = self._tensor(events[:, part][real])
-                    found = event_logp(features[torch.from_numpy(real)], ids, weights, bias)
-                    logp[places[:, part][real]] = found.cpu().numpy()
-                    progress(len(ids))
+        batches = pieces.batches(SCORE_TOKENS) if len(corpus.ids) else []
+        # A thread a batch and not torch's own threads: those spin while they wait for one another at every
+        # product, which on a busy machine is slower than one thread by far.
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        with task("scoring with a neural model", len(corpus.ids)) as progress, torch_threads(1):
+
+            def score_batch(chosen: np.ndarray) -> None:
+                self._score_batch(pieces, chosen, logp)
+                progress(int((pieces.end - pieces.begin)[chosen].sum()))
+
+            thread_map(score_batch, batches, threads)
         return logp
+
+    def _score_batch(self, pieces: Pieces, chosen: np.ndarray, logp: np.ndarray) -> None:
+        """Put ln p of the events of the `chosen` sentences into their places in `logp`."""
+        inputs, events, places = pieces.padded(chosen)
+        with torch.inference_mode():
+            weights, bias = self.network.output_weights()
+            memory = self.network.start(len(chosen))
+            for start in range(0, inputs.shape[1], SLAB):
+                part = slice(start, start + SLAB)
+                features, memory = self.network(self._tensor(inputs[:, part]), memory)
+                real = events[:, part] != PADDING
+                ids = self._tensor(events[:, part][real])
+                found = event_logp(features[torch.from_numpy(real)], ids, weights, bias)
+                logp[places[:, part][real]] = found.cpu().numpy()
 
     def start(self, n: int) -> NeuralState:
         """`n` states before the first word of a sentence."""

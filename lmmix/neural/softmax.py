@@ -8,8 +8,8 @@ from lmmix.neural.backend import torch
 
 Tensor = torch.Tensor
 
-PIECE = 1 << 19
-"""Logits that exist at one time, about: 2 MB in float32."""
+PIECE = 1 << 20
+"""Logits that exist at one time, about: 4 MB in float32."""
 
 
 def _pieces(events: int, columns: int) -> list[slice]:

@@ -15,6 +15,9 @@ from lmmix.neural.model import NeuralModel
 from lmmix.neural.settings import make_settings
 from lmmix.neural.trainer import Trainer
 
+ONE_THREAD_BELOW = 256
+"""Size of the hidden layer from which on training uses all cores by default."""
+
 
 def train_neural(
     corpus: Corpus,
@@ -51,7 +54,8 @@ def train_neural(
     device : str, optional
         `cpu`, `cuda` or `cuda:1`; by default the GPU if there is one.
     threads : int, optional
-        Threads of the CPU; by default its cores.
+        Threads of the CPU; by default one for a `hidden` below 256, which more threads help little and on a
+        busy machine hinder much, else all cores.
     max_minutes : float, optional
         Learning rate and training end by then. What is learned then depends on the speed of the machine.
     checkpoint : path, optional
@@ -77,6 +81,8 @@ def train_neural(
         if not text.n_sentences:
             raise InputError(f"the {name} text has no sentence")
     place = choose_device(device)
+    if threads is None and network_settings.hidden < ONE_THREAD_BELOW:
+        threads = 1
     with torch_threads(threads), seeded(seed, place):
         network = LstmNetwork(network_settings, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
