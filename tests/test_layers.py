@@ -21,7 +21,7 @@ FLOORS = {
     "mix": 4,
     "score": 5, "nbest": 5, "metrics": 5,
     "demo": 6, "describe": 6,
-    "cli": 7,
+    "cli": 7, "__main__": 7,
 }  # fmt: skip
 FAMILIES = {"ngram", "neural", "adaptive"}
 ARRAYS_ONLY = {"mix"}
