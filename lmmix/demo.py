@@ -17,6 +17,7 @@ from lmmix.mix.mixture import MixtureFit, fit_mixture
 from lmmix.nbest.lists import read_nbest, write_nbest
 from lmmix.nbest.rescore import RescoreReport, rescore, save_weights
 from lmmix.ngram.estimate import train_ngram
+from lmmix.parallel import thread_count
 from lmmix.score import ScoreReport, perplexity
 from lmmix.vocab import Vocab
 
@@ -27,7 +28,11 @@ DOMAINS = (TARGET, "httpd", "jargon")
 """Domains to train on; the first is the one that is spoken."""
 
 ORDER = 3
-NEURAL_SETTINGS: dict[str, Any] = {"size": "tiny", "seed": 1}
+NEURAL_TEXTS = (TARGET, TARGET, TARGET, "httpd", "jargon")
+"""What the LSTM reads in one epoch: the target domain is small, so it comes three times."""
+
+NEURAL_SETTINGS: dict[str, Any] = {"size": "tiny", "epochs": 2, "samples": 800, "seed": 1}
+"""Quick rather than good: the demo has a minute."""
 
 
 @dataclass
@@ -117,11 +122,10 @@ class _Demo:
         from lmmix.neural.train import train_neural
 
         path = self.out / "lstm"
-        texts = [self.data / "text" / domain / "train.txt.gz" for domain in DOMAINS]
-        valid = self.text(TARGET, "valid", vocab)
-        model = train_neural(
-            read_corpus(texts, vocab), valid, threads=self.threads, log=self.out / "lstm.log", **NEURAL_SETTINGS
-        )
+        texts = [self.data / "text" / domain / "train.txt.gz" for domain in NEURAL_TEXTS]
+        corpus, valid = read_corpus(texts, vocab), self.text(TARGET, "valid", vocab)
+        threads, log = thread_count(self.threads), self.out / "lstm.log"
+        model = train_neural(corpus, valid, threads=threads, log=log, **NEURAL_SETTINGS)
         model.save(path)
         return path
 
