@@ -98,9 +98,10 @@ class _Demo:
         report.members = [path.stem for path in paths]
         models = [load(path) for path in paths]
         report.fit = self.timed("mixture", lambda: self.mix(models, paths, vocab))
-        named = dict(zip([*report.members, "mixture"], [*models, report.fit.mixture]))
-        report.ppl = self.timed("perplexity", lambda: self.measure(named, vocab))
-        self.timed("rescoring", lambda: self.rescore(report.fit.mixture if report.fit else models[0]))
+        mixture = report.fit.mixture
+        named: dict[str, LanguageModel] = dict(zip(report.members, models))
+        report.ppl = self.timed("perplexity", lambda: self.measure({**named, "mixture": mixture}, vocab))
+        self.timed("rescoring", lambda: self.rescore(mixture))
         write_json(self.out / "report.json", report.as_json())
         return report
 

@@ -27,17 +27,17 @@ class LanguageModel(Protocol):
 
     Events are ids of `vocab`: words, `<unk>` for all words outside it, and `</s>`; never `<s>`, whose
     probability is 0. All log-probabilities are natural and float64.
-
-    Attributes
-    ----------
-    vocab : Vocab
-        The event space.
-    signature : str
-        Every choice that affects the numbers, on one line.
     """
 
-    vocab: Vocab
-    signature: str
+    @property
+    def vocab(self) -> Vocab:
+        """The event space."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """Every choice that affects the numbers, on one line."""
+        ...
 
     def score(self, corpus: Corpus) -> np.ndarray:
         """(T,) ln p(event | events before it in its sentence); words unknown to `vocab` count as `<unk>`."""

@@ -158,7 +158,7 @@ class TestHabitsOfOtherWriters:
             SMALL.removesuffix("\n"),
             SMALL + "trailing text\n",
         ],
-        ids="blanks crlf empty-lines comment UNK inf bos0 exponents bow newline trailer".split(),  # noqa: SIM905
+        ids="blanks crlf empty-lines comment UNK inf bos0 exponents bow newline trailer".split(),
     )
     def test_same_numbers(self, text: str, tmp_path: Path) -> None:
         model, plain = read_arpa(written(text, tmp_path)), read_arpa(written(SMALL, tmp_path, "plain.arpa"))

@@ -81,7 +81,18 @@ class TestJobs:
     def test_ppl_json_has_the_promised_fields(self, models: Path, run: Run) -> None:
         status, out, _ = run("ppl", "mix.json", "dev.txt", "train.txt", "--json")
         rows = [json.loads(line) for line in out.splitlines()]
-        fields = ["sentences", "words", "oov", "zeroprob", "logp", "ppl", "ppl_no_oov", "ppl1", "bits_per_char", "seconds"]
+        fields = [
+            "sentences",
+            "words",
+            "oov",
+            "zeroprob",
+            "logp",
+            "ppl",
+            "ppl_no_oov",
+            "ppl1",
+            "bits_per_char",
+            "seconds",
+        ]
         assert status == 0 and len(rows) == 2 and all(field in row for row in rows for field in fields)
         assert rows[0]["text"] == "dev.txt" and rows[0]["sentences"] == 2
 
@@ -95,7 +106,19 @@ class TestJobs:
         status, out, _ = run("ppl", "mix.json", "dev.txt", "--tokens")
         rows = [line.split("\t") for line in out.splitlines()]
         assert status == 0 and rows[0] == ["word", "logp", "ngram", "shares"]
-        assert [row[0] for row in rows[1:]] == ["the", "cat", "sat", "on", "a", "mat", "</s>", "a", "dog", "sat", "</s>"]
+        assert [row[0] for row in rows[1:]] == [
+            "the",
+            "cat",
+            "sat",
+            "on",
+            "a",
+            "mat",
+            "</s>",
+            "a",
+            "dog",
+            "sat",
+            "</s>",
+        ]
 
     def test_tune_then_rescore_then_report(self, models: Path, run: Run) -> None:
         status, out, err = run(

@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from conformance import check_language_model  # noqa: E402
+
 from lmmix.corpus import Corpus, corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError, LmmixError, MissingDependencyError, SettingError  # noqa: E402
 from lmmix.lm import LanguageModel, load  # noqa: E402
+from lmmix.mix.mixture import Mixture  # noqa: E402
 from lmmix.neural import backend  # noqa: E402
 from lmmix.neural.backend import choose_precision  # noqa: E402
 from lmmix.neural.batches import PADDING, Pieces  # noqa: E402
@@ -29,6 +32,7 @@ from lmmix.neural.settings import SIZES, make_settings  # noqa: E402
 from lmmix.neural.softmax import event_logp, softmax_loss  # noqa: E402
 from lmmix.neural.store import load_neural  # noqa: E402
 from lmmix.neural.train import train_neural  # noqa: E402
+from lmmix.ngram.estimate import train_ngram  # noqa: E402
 from lmmix.vocab import BOS, EOS, UNK, Vocab  # noqa: E402
 
 TEXT = ["the cat sat on the mat", "a dog saw the cat", "the dog sat", "a cat saw a dog on the mat", "<unk> sat"]
@@ -78,6 +82,13 @@ def fold(model, corpus):
 
 
 # The contract
+
+
+def test_conforms_alone_and_in_a_mixture_with_an_ngram_model(model, corpus):
+    text = corpus_from_lines([*TEXT, *random_lines(10, 4)], model.vocab)
+    check_language_model(model, text, tolerance=1e-5)
+    ngram = train_ngram(corpus, 2)
+    check_language_model(Mixture([ngram, model], [0.4, 0.6]), text, tolerance=1e-5)
 
 
 def test_is_a_language_model(model, corpus):

@@ -134,9 +134,7 @@ def _scores(hypothesis: Any, where: str) -> dict[str, float]:
         raise FormatError(f'{where}: "scores" is not an object of names and numbers')
     for name, value in scores.items():
         if not is_finite_number(value):
-            raise FormatError(
-                f"{where}: the score {name!r} is {value!r:.40}, not a finite number"
-            )
+            raise FormatError(f"{where}: the score {name!r} is {value!r:.40}, not a finite number")
     return scores
 
 

@@ -101,28 +101,41 @@ def rescore(
     lists = replace(lists, features=dict(lists.features))
     coverage = {f"lm:{name}": add_lm_feature(lists, model, f"lm:{name}") for name, model in models.items()}
     add_word_count(lists)
-    errors = None
-    if tune or all(ref is not None for ref in lists.refs):
-        texts = (lists.hypotheses(u) for u in range(len(lists)))
-        errors = np.concatenate(errors_of_lists(lists.references(), texts))
-    if not weights and errors is not None:
+    errors = _errors(lists)
+    if not weights:
         names = list(lists.features)
         found = tune_weights(lists.matrix(names), lists.offsets, errors, restarts=restarts, seed=seed)
         weights = {name: float(weight) for name, weight in zip(names, found.weights)}
-    chosen = weights or {}
-    total = lists.matrix(list(chosen)) @ np.array(list(chosen.values()))
-    rates = _rates(lists, errors, total)
-    seconds = time.perf_counter() - started
+    total = lists.matrix(list(weights)) @ np.array(list(weights.values()))
+    wer_first, wer, wer_oracle = _rates(lists, errors, total)
     return RescoreReport(
-        len(lists), len(lists.texts), *rates, weights, tune is not None, coverage, seconds, lists, total
-    )  # fmt: skip
+        utterances=len(lists),
+        hypotheses=len(lists.texts),
+        wer_first=wer_first,
+        wer=wer,
+        wer_oracle=wer_oracle,
+        weights=weights,
+        tuned=tune is not None,
+        coverage=coverage,
+        seconds=time.perf_counter() - started,
+        lists=lists,
+        total=total,
+    )
+
+
+def _errors(lists: NbestLists) -> np.ndarray:
+    """(H,) word errors of each hypothesis; (0,) unless all utterances have a reference."""
+    if any(ref is None for ref in lists.refs):
+        return np.zeros(0, np.int64)
+    texts = (lists.hypotheses(u) for u in range(len(lists)))
+    return np.concatenate(errors_of_lists(lists.references(), texts))
 
 
 def _rates(
-    lists: NbestLists, errors: np.ndarray | None, total: np.ndarray
+    lists: NbestLists, errors: np.ndarray, total: np.ndarray
 ) -> tuple[float, float, float] | tuple[None, None, None]:
     """Error rates of the first, the chosen and the best hypotheses."""
-    if errors is None:
+    if not len(errors):
         return None, None, None
     words = sum(len(words_of(ref)) for ref in lists.references())
     first, chosen = lists.offsets[:-1], lists.best(total)

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 VARIANT = re.compile(r"\(\d+\)$")
 START, END = "<s>", "</s>"
@@ -99,10 +99,11 @@ class Recogniser:
     def __init__(self, work: Path) -> None:
         """Loads the models; scratch files go to the folder `work`."""
         import pocketsphinx
+
         model = Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
-        self.dictionary = {VARIANT.sub("", line.split()[0])
-                           for line in model.read_text(encoding="utf-8").splitlines()
-                           if line.strip()}
+        self.dictionary = {
+            VARIANT.sub("", line.split()[0]) for line in model.read_text(encoding="utf-8").splitlines() if line.strip()
+        }
         self.decoder = pocketsphinx.Decoder(loglevel="FATAL")
         self.lm = self.decoder.get_lm()
         self.to_ln = self.decoder.logmath.log_to_ln
@@ -117,10 +118,9 @@ class Recogniser:
 
     def lm_score(self, text: str) -> float:
         """Returns the trigram log probability of the text, sentence end included."""
-        words = [START] + text.split() + [END]
+        words = [START, *text.split(), END]
         # The binding wants the predicted word first and its history backwards.
-        return sum(self.to_ln(self.lm.prob(words[max(0, i - 2):i + 1][::-1]))
-                   for i in range(1, len(words)))
+        return sum(self.to_ln(self.lm.prob(words[max(0, i - 2) : i + 1][::-1])) for i in range(1, len(words)))
 
     def decode(self, audio: bytes) -> None:
         """Decodes one utterance of 16 kHz mono 16 bit samples from a fresh state."""
@@ -167,6 +167,24 @@ def speak(text: str, voice: str, work: Path) -> bytes:
     wave, raw = work / "utterance.wav", work / "utterance.raw"
     subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(wave)], check=True)
     # -D switches the random dither off, so that the same bytes come out each time.
-    subprocess.run(["sox", "-D", str(wave), "-t", "raw", "-r", "16000", "-c", "1",
-                    "-b", "16", "-e", "signed-integer", "-L", str(raw)], check=True)
+    subprocess.run(
+        [
+            "sox",
+            "-D",
+            str(wave),
+            "-t",
+            "raw",
+            "-r",
+            "16000",
+            "-c",
+            "1",
+            "-b",
+            "16",
+            "-e",
+            "signed-integer",
+            "-L",
+            str(raw),
+        ],
+        check=True,
+    )
     return raw.read_bytes()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 MIN_WORDS = 3
 MAX_WORDS = 80
@@ -34,14 +34,35 @@ SPOKEN_FORMS = [
 ]
 
 # Characters that Unicode decomposition does not turn into ASCII by itself.
-TO_ASCII = str.maketrans({
-    "\u2018": "'", "\u2019": "'", "\u201b": "'", "\u0060": "'", "\u00b4": "'",
-    "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"',
-    "\u2010": "-", "\u2011": "-", "\u2012": " - ", "\u2013": " - ",
-    "\u2014": " - ", "\u2015": " - ", "\u2026": "... ", "\u00a0": " ",
-    "\u00ad": "", "\u200b": "", "\u00e6": "ae", "\u00c6": "Ae", "\u0153": "oe",
-    "\u00df": "ss", "\u00f8": "o",
-})
+TO_ASCII = str.maketrans(
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201b": "'",
+        "\u0060": "'",
+        "\u00b4": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u201e": '"',
+        "\u00ab": '"',
+        "\u00bb": '"',
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2012": " - ",
+        "\u2013": " - ",
+        "\u2014": " - ",
+        "\u2015": " - ",
+        "\u2026": "... ",
+        "\u00a0": " ",
+        "\u00ad": "",
+        "\u200b": "",
+        "\u00e6": "ae",
+        "\u00c6": "Ae",
+        "\u0153": "oe",
+        "\u00df": "ss",
+        "\u00f8": "o",
+    }
+)
 
 # A sentence ends at . ! or ? (and any closing quotes or brackets) when a
 # capital letter, perhaps quoted or bracketed, starts the next word.
@@ -50,14 +71,18 @@ SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z])")
 # Punctuation that is silent: it becomes a space.  A dot, comma or colon does so
 # only where no letter or digit follows; "apt.conf" and "2.15" stay
 # odd and so take their sentence with them.
-SILENT = re.compile(r"[!?;\"()\[\]]|[.,:](?![A-Za-z0-9])|--+|(?<=[A-Za-z])-(?=[A-Za-z])"
-                    r"|(?<=\s)-(?=\s)|-(?=\s|$)|(?<=,)(?=\d)")
+SILENT = re.compile(
+    r"[!?;\"()\[\]]|[.,:](?![A-Za-z0-9])|--+|(?<=[A-Za-z])-(?=[A-Za-z])"
+    r"|(?<=\s)-(?=\s)|-(?=\s|$)|(?<=,)(?=\d)"
+)
 OUTER_APOSTROPHE = re.compile(r"(?<![a-z])'+|'+(?![a-z])")
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)*")
 
-ONES = ("zero one two three four five six seven eight nine ten eleven twelve "
-        "thirteen fourteen fifteen sixteen seventeen eighteen nineteen").split()
-TENS = "_ _ twenty thirty forty fifty sixty seventy eighty ninety".split()
+ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen"
+).split()
+TENS = ["_", "_", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 def number_words(number: int) -> str:

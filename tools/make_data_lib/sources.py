@@ -6,9 +6,9 @@ import gzip
 import re
 import subprocess
 import tarfile
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Callable, Iterator
 
 HANDBOOK_DIR = Path("/usr/share/doc/debian-handbook/html/en-US")
 HTTPD_DIR = Path("/usr/share/doc/apache2-doc/manual/en")
@@ -101,8 +101,9 @@ def httpd() -> Iterator[str]:
         return tag in ("p", "dd", "li")
 
     def skip(tag: str, attributes: dict) -> bool:
-        return (attributes.get("id") in ("page-header", "quickview", "toc", "path", "footer")
-                or attributes.get("class") in ("toplang", "bottomlang", "top", "up", "seealso"))
+        return attributes.get("id") in ("page-header", "quickview", "toc", "path", "footer") or attributes.get(
+            "class"
+        ) in ("toplang", "bottomlang", "top", "up", "seealso")
 
     for page in sorted(HTTPD_DIR.rglob("*.html")):
         # Some pages in the English folder are not translated into English.
@@ -114,7 +115,8 @@ def httpd() -> Iterator[str]:
 JARGON_LABEL = re.compile(
     r"^\s*(?:\d+\.\s*)?(?:\[[^\]]*\]\s*)?"
     r"(?:(?:n|v|vt|vi|adj|adv|interj|excl|prep|imp|pref|suff|obs|abbrev|quant|cav|"
-    r"poss|syn|pl|pp|np|techspeak|written|primarily)\.[,;/]?\s*(?:and\s+)?)*(?:\[[^\]]*\]\s*)?")
+    r"poss|syn|pl|pp|np|techspeak|written|primarily)\.[,;/]?\s*(?:and\s+)?)*(?:\[[^\]]*\]\s*)?"
+)
 
 
 def jargon() -> Iterator[str]:
@@ -132,9 +134,13 @@ def jargon() -> Iterator[str]:
 
 def bible() -> Iterator[str]:
     """The King James Version, one verse per paragraph."""
-    output = subprocess.run(["bible", "-f", "gen1:1-rev22:21"], check=True,
-                            stdin=subprocess.DEVNULL, capture_output=True,
-                            encoding="latin-1").stdout
+    output = subprocess.run(
+        ["bible", "-f", "gen1:1-rev22:21"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="latin-1",
+    ).stdout
     for line in output.splitlines():
         yield line.partition(" ")[2]
 
@@ -146,15 +152,14 @@ STAGE_LINE = re.compile(r"\s*(?:(?:ACT|Act|SCENE|Scene)\b|(?:Enter|Re-enter|Exit
 def is_speaker(line: str) -> bool:
     """Says whether the first line of a block of a play is the speaker's name."""
     words = line.strip().rstrip(".,:").split()
-    capitals = line.isupper() or (line.rstrip().endswith(".") and
-                                  all(word[0].isupper() for word in words))
+    capitals = line.isupper() or (line.rstrip().endswith(".") and all(word[0].isupper() for word in words))
     return 0 < len(words) <= 5 and capitals
 
 
 def play_paragraphs(text: str) -> Iterator[str]:
     """Yields the speeches of one play, without names and stage directions."""
     start = re.search(r"^\s*ACT (?:I|1|FIRST)\b", text, re.M)
-    body = re.sub(r"\[[^\]]*\]?", " ", text[start.start():])
+    body = re.sub(r"\[[^\]]*\]?", " ", text[start.start() :])
     for block in re.split(r"\n\s*\n", body):
         lines = [line for line in block.split("\n") if line.strip()]
         if not lines or STAGE_LINE.match(lines[0]):
