@@ -145,7 +145,7 @@ class TestJobs:
     def test_standard_input_and_output(self, models: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         with open("train.txt") as stream:
             monkeypatch.setattr(sys, "stdin", stream)
-            status, out, _ = run("ngram", "-", "-o", "e.arpa", "--order", "3", "--vocab", "words.txt")
+            status, _, _ = run("ngram", "-", "-o", "e.arpa", "--order", "3", "--vocab", "words.txt")
         assert status == 0 and Path("e.arpa").read_bytes() == Path("a.arpa").read_bytes()
 
     def test_order_larger_than_any_sentence(self, folder: Path, run: Run) -> None:
