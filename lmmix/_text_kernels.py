@@ -7,6 +7,8 @@ changes in another one.
 
 from __future__ import annotations
 
+import numpy as np
+
 from lmmix.parallel import kernel
 
 # Slots of the state array that `_encode` keeps between calls.
@@ -18,20 +20,27 @@ DONE, TABLE_FULL, SPECIAL = 0, 1, 2
 
 UNK, BOS, EOS = 0, 1, 2
 
+HASH_START = -3750763034362895579
+HASH_FACTOR = 1099511628211
+
 
 @kernel("i8(u1[::1], i8, i8)")
 def _hash(data, lo, hi):
-    """64-bit FNV-1a of `data[lo:hi]` in wrapping signed arithmetic, with the high bits folded down."""
-    value = -3750763034362895579
-    for i in range(lo, hi):
-        value = (value ^ data[i]) * 1099511628211
+    """64-bit FNV-1a of `data[lo:hi]` in wrapping signed arithmetic, with the high bits folded down.
+
+    Here and below places are unsigned where it counts, which spares Numba the test for negative ones.
+    """
+    value = HASH_START
+    for i in range(np.uint64(lo), np.uint64(hi)):
+        value = (value ^ data[i]) * HASH_FACTOR
     return value ^ (value >> 29)
 
 
 @kernel("b1(u1[::1], i8, u1[::1], i8, i8)")
 def _same_bytes(data, at, pool, lo, hi):
-    for i in range(hi - lo):  # noqa: SIM110 (Numba has no all())
-        if data[at + i] != pool[lo + i]:
+    start, other = np.uint64(at), np.uint64(lo)
+    for i in range(np.uint64(hi - lo)):  # noqa: SIM110 (Numba has no all())
+        if data[start + i] != pool[other + i]:
             return False
     return True
 
@@ -78,22 +87,21 @@ def _add_word(data, lo, hi, state, pool, begin):
     return word
 
 
-@kernel("void(i8[::1], i4[::1], i8[::1], i8[::1], b1)")
-def _end_line(state, ids, ends, counts, keep_empty):
+@kernel("void(i8[::1], i4[::1], i8[::1], b1)")
+def _end_line(state, ids, ends, keep_empty):
     state[LINE] += 1
     if state[LINE_TOKENS] == 0 and not keep_empty:
         state[EMPTY_LINES] += 1
         return
     ids[state[N_IDS]] = EOS
-    counts[EOS] += 1
     state[N_IDS] += 1
     ends[state[N_SENTENCES]] = state[N_IDS]
     state[N_SENTENCES] += 1
     state[LINE_TOKENS] = 0
 
 
-@kernel("i8(u1[::1], i8[::1], u1[::1], i8[::1], i4[::1], i8[::1], i4[::1], i8[::1], i8[::1], b1, b1, b1)")
-def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, replace_specials, keep_empty):
+@kernel("i8(u1[::1], i8[::1], u1[::1], i8[::1], i4[::1], i4[::1], i8[::1], i8[::1], b1, b1, b1)")
+def _encode(data, state, pool, begin, table, ids, ends, oov_at, grow, replace_specials, keep_empty):
     """Turn lines of `data` into ids; every sentence ends in `</s>`.
 
     Empty lines are counted and left out, or become sentences of no word with `keep_empty`.
@@ -106,7 +114,7 @@ def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, re
     while pos < size:
         byte = data[pos]
         if byte == 10:
-            _end_line(state, ids, ends, counts, keep_empty)
+            _end_line(state, ids, ends, keep_empty)
             pos += 1
             state[POS] = pos
             continue
@@ -115,8 +123,8 @@ def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, re
             continue
         start = pos
         chars = 1
-        while not _is_space(data[pos]):
-            chars += (data[pos] & 0xC0) != 0x80
+        while data[np.uint64(pos)] > 32 or not _is_space(data[np.uint64(pos)]):
+            chars += (data[np.uint64(pos)] & 0xC0) != 0x80
             pos += 1
         slot = _find_slot(data, start, pos, pool, begin, table)
         word = table[slot]
@@ -136,7 +144,6 @@ def _encode(data, state, pool, begin, table, counts, ids, ends, oov_at, grow, re
                 return SPECIAL
             continue
         ids[state[N_IDS]] = word
-        counts[word] += 1
         state[N_IDS] += 1
         state[LINE_TOKENS] += 1
         state[CHARS] += chars
@@ -150,3 +157,20 @@ def _look_up(data, lo, hi, pool, begin, table, ids):
     """ids[i] becomes the id of the word `data[lo[i]:hi[i]]`, or -1."""
     for i in range(lo.size):
         ids[i] = table[_find_slot(data, lo[i], hi[i], pool, begin, table)]
+
+
+@kernel("i8(u1[::1], i8[::1], i8, i8, i8[::1], u1[::1], i8[::1], i4[::1], i4[::1])")
+def _add_words(pool, begin, first, count, state, all_pool, all_begin, all_table, new_ids):
+    """Put the words first…count of one pool into another one, once each; new_ids says where each one is there.
+
+    Returns the first word that was not done because the other pool or table must be enlarged, or `count`.
+    """
+    for word in range(first, count):
+        lo, hi = begin[word], begin[word + 1]
+        slot = _find_slot(pool, lo, hi, all_pool, all_begin, all_table)
+        if all_table[slot] < 0:
+            if 2 * state[TYPES] >= all_table.size or state[POOL_USED] + hi - lo > all_pool.size:
+                return word
+            all_table[slot] = _add_word(pool, lo, hi, state, all_pool, all_begin)
+        new_ids[word] = all_table[slot]
+    return count

@@ -23,7 +23,9 @@ from lmmix.errors import FormatError, InputError, MissingDependencyError
 
 PathLike = str | os.PathLike[str]
 
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 22
+"""What is read, and worked on by one thread, at a time."""
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

@@ -8,8 +8,9 @@ depends on how many threads computed it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from lmmix.errors import SettingError
@@ -53,6 +54,25 @@ def thread_map(function: Callable[[Item], Result], items: Iterable[Item], thread
         return [function(item) for item in items]
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(function, items))
+
+
+def thread_imap(function: Callable[[Item], Result], items: Iterable[Item], threads: int | None) -> Iterator[Result]:
+    """`function(x) for x in items`, in that order, computed a few items ahead of whoever takes the results.
+
+    `items` is drawn from by the caller's thread, so reading a file may be part of it.
+    """
+    count = thread_count(threads)
+    if count == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def cut(total: int, piece: int) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import InputError, LmmixError
 from lmmix.lm import load
 from lmmix.ngram import _arpa_kernels as kernels
+from lmmix.ngram import arpa_write
 from lmmix.ngram.arpa import read_arpa
 from lmmix.ngram.arpa_write import write_arpa
 from lmmix.ngram.backoff import BackoffModel
@@ -123,7 +124,7 @@ def test_output_does_not_depend_on_threads_or_buffer(tmp_path: Path, monkeypatch
 @given(st.floats(-98.9, 98.9))
 def test_numbers_are_written_with_seven_decimals(value: float) -> None:
     out = np.zeros(32, np.uint8)
-    text = out[: kernels._write_number(value, out, 0)].tobytes().decode()
+    text = out[: kernels._write_number(value, arpa_write._DIGITS, out, 0)].tobytes().decode()
     assert float(text) == pytest.approx(value, abs=0.50001e-7)
     assert re.fullmatch(r"-?\d{1,2}(\.\d{0,6}[1-9])?", text) and text != "-0"
 

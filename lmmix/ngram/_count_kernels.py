@@ -86,43 +86,57 @@ def _sort_group(keys, spare, size, word_bits, histogram):
         keys[:size] = spare[:size]
 
 
-@kernel("i8(i4[::1], i4[::1], i8[::1], i8, i8, i8, i8, i4[::1], i4[::1], i4[::1], i4[::1])")
-def _refine(seq, pos, group, group_lo, group_hi, order, word_bits, out_pos, out_word, out_size, children):
+@kernel("void(i4[::1], i4[::1], i8, i8, i8, i8[::1])")
+def _gather_keys(seq, pos, lo, hi, order, keys):
+    """keys[i] = next word << 32 | start, for the n-grams that start at pos[lo + i]; 0 behind the end of the text.
+
+    A loop of its own, because it waits for memory all the time: many reads are then under way at once.
+    """
+    size = np.uint64(seq.size)
+    for i in range(np.uint64(0), np.uint64(hi - lo)):
+        start = np.uint64(pos[np.uint64(lo) + i])
+        after = start + np.uint64(order)
+        word = np.int64(seq[after]) if after < size else 0
+        keys[i] = (word << 32) | np.int64(start)
+
+
+@kernel("i8(i4[::1], i4[::1], i4[::1], i8[::1], i8, i8, i8, i8, i4[::1], i4[::1], i4[::1], i4[::1])")
+def _refine(seq, pos, word, group, group_lo, group_hi, order, word_bits, out_pos, out_word, out_size, children):
     """Split the groups group_lo…group_hi of `order`-grams by their next word; returns how many n-grams come out.
 
-    For each n-gram: its last word to `out_word` and its count to `out_size`, in lexicographic order, its
-    start positions one after the other to `out_pos`; for each group the number of its n-grams to
-    `children`. N-grams that end in `</s>` have none.
+    `word` is the last word of each group. For each n-gram: its last word to `out_word` and its count to
+    `out_size`, in lexicographic order, its start positions one after the other to `out_pos`; for each group
+    the number of its n-grams to `children`. N-grams that end in `</s>` have none.
     """
     largest = 1
     for g in range(group_lo, group_hi):
         largest = max(largest, group[g + 1] - group[g])
-    keys = np.empty(largest, np.int64)
+    first = group[group_lo]
+    keys = np.empty(group[group_hi] - first, np.int64)
+    _gather_keys(seq, pos, first, group[group_hi], order, keys)
     spare = np.empty(largest if largest > INSERTION_LIMIT else 1, np.int64)
     histogram = np.empty(2048, np.int64)
     written = 0
     found = 0
     for g in range(group_lo, group_hi):
-        lo = group[g]
-        size = group[g + 1] - lo
+        lo = group[g] - first
+        hi = group[g + 1] - first
         children[g - group_lo] = 0
-        if size == 0 or seq[pos[lo] + order - 1] == EOS:
+        if lo == hi or word[g] == EOS:
             continue
-        for i in range(size):
-            start = np.int64(pos[lo + i])
-            keys[i] = (np.int64(seq[start + order]) << 32) | start
-        _sort_group(keys, spare, size, word_bits, histogram)
+        if hi - lo > 1:
+            _sort_group(keys[lo:hi], spare, hi - lo, word_bits, histogram)
         before = found
         last = np.int64(-1)
-        for i in range(size):
-            word = keys[i] >> 32
-            if word != last:
-                out_word[found] = word
+        for i in range(lo, hi):
+            key = keys[i]
+            if key >> 32 != last:
+                last = key >> 32
+                out_word[found] = last
                 out_size[found] = 0
                 found += 1
-                last = word
             out_size[found - 1] += 1
-            out_pos[written] = keys[i] & 0xFFFFFFFF
+            out_pos[written] = key & 0xFFFFFFFF
             written += 1
         children[g - group_lo] = found - before
     return found

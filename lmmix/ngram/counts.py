@@ -114,7 +114,9 @@ def _refined(seq: np.ndarray, level: _Level, order: int, size: int, threads: int
         positions = int(level.group[hi] - level.group[lo])
         pos, word, count = (np.empty(positions, np.int32) for _ in range(3))
         children = np.empty(hi - lo, np.int32)
-        found = kernels._refine(seq, level.pos, level.group, lo, hi, order, word_bits, pos, word, count, children)
+        found = kernels._refine(
+            seq, level.pos, level.word, level.group, lo, hi, order, word_bits, pos, word, count, children
+        )
         count = count[:found].copy()
         return pos[: count.sum(dtype=np.int64)].copy(), word[:found].copy(), count, children
 
