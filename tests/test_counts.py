@@ -83,7 +83,8 @@ def test_order_below_one_is_refused(corpus: Corpus) -> None:
 def test_sort_group_is_a_stable_sort_by_word(size: int, word_bits: int) -> None:
     rng = np.random.default_rng(size)
     words = rng.integers(0, 1 << word_bits, size)
-    keys = (words << 32) | np.arange(size)
-    expected = np.sort(keys)
-    kernels._sort_group(keys, np.empty(size, np.int64), size, word_bits, np.empty(2048, np.int64))
+    around = np.array([7, 3]), np.array([5])
+    keys = np.concatenate([around[0], (words << 32) | np.arange(size), around[1]])
+    expected = np.concatenate([around[0], np.sort(keys[2:-1]), around[1]])
+    kernels._sort_group(keys, 2, 2 + size, np.empty(size, np.int64), word_bits, np.empty(2048, np.int64))
     np.testing.assert_array_equal(keys, expected)

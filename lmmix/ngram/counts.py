@@ -9,6 +9,8 @@ the tree come for nothing and no hash table is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,13 +43,23 @@ class NgramCounts:
     count: np.ndarray
 
 
-@dataclass
-class _Level:
-    """The n-grams of one order: where they start in the text, grouped, and what the tree needs of them."""
+@dataclass(frozen=True)
+class _Piece:
+    """Some n-grams of one order that lie side by side: where they start in the text, last words, counts."""
 
     pos: np.ndarray
-    group: np.ndarray
     word: np.ndarray
+    count: np.ndarray
+
+
+@dataclass
+class _Parts:
+    """The arrays of the tree as they come, piece by piece and order by order."""
+
+    word: list[np.ndarray]
+    count: list[np.ndarray]
+    children: list[np.ndarray]
+    suffix: list[np.ndarray]
 
 
 def count_ngrams(corpus: Corpus, order: int, threads: int | None = None) -> NgramCounts:
@@ -57,33 +69,42 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None) -> Ngra
     """
     if order < 1:
         raise SettingError(f"order is {order}; it must be 1 or more")
+    _check_size(len(corpus.ids) + corpus.n_sentences, "words")
     seq = np.empty(len(corpus.ids) + corpus.n_sentences, np.int32)
-    _check_size(len(seq), "words")
     kernels._pad_sentences(corpus.ids, corpus.offsets, seq)
     size = len(corpus.vocab)
-    level = np.zeros(order + 2, np.int64)
-    level[1:3] = 1, 1 + size
-    words, counts = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
-    begins, suffixes = [np.ones(1, np.int32)], [np.zeros(1 + size, np.int32)]
+    word_bits = max(1, (size - 1).bit_length())
     node_at = np.empty(len(seq), np.int32)
+    level = np.zeros(order + 2, np.int64)
+    level[1] = 1
+    zero = np.zeros(1, np.int32)
+    parts = _Parts([zero], [zero], [np.array([size], np.int32)], [np.zeros(1 + size, np.int32)])
     with task("counting", order) as advance:
-        current = _unigrams(seq, size)
-        advance(1)
+        pieces = _unigrams(seq, size)
         for n in range(1, order + 1):
-            words.append(current.word)
-            counts.append(np.diff(current.group).astype(np.int32))
-            level[n + 1] = level[n] + len(current.word)
+            level[n + 1] = level[n] + sum(len(piece.word) for piece in pieces)
             _check_size(int(level[n + 1]), "n-grams")
+            parts.word += [piece.word for piece in pieces]
+            parts.count += [piece.count for piece in pieces]
             if n > 1:
-                suffixes.append(_suffixes(current, node_at, threads))
+                parts.suffix += thread_map(lambda piece: _suffixes(piece, node_at), pieces, threads)
             if n < order:
-                _note_nodes(current, int(level[n]), node_at, threads)
-                current, children = _refined(seq, current, n, size, threads)
-                begins.append((level[n + 1] + np.cumsum(children) - children).astype(np.int32))
-                advance(1)
-    begins.append(np.array([level[-1]], np.int32))
-    tree = NgramTree(level, np.concatenate(words), np.concatenate(begins), np.concatenate(suffixes))
-    return NgramCounts(tree, np.concatenate(counts))
+                _note_nodes(pieces, int(level[n]), node_at, threads)
+                refined = thread_map(partial(_refined, seq, order=n, word_bits=word_bits), pieces, threads)
+                pieces = [piece for piece, _ in refined]
+                parts.children += [children for _, children in refined]
+            advance(1)
+    return _assembled(level, parts)
+
+
+def _assembled(level: np.ndarray, parts: _Parts) -> NgramCounts:
+    children = np.concatenate(parts.children)
+    begin = np.empty(len(children) + 1, np.int32)
+    begin[0] = 1
+    np.cumsum(children, out=begin[1:])
+    begin[1:] += 1
+    tree = NgramTree(level, np.concatenate(parts.word), begin, np.concatenate(parts.suffix))
+    return NgramCounts(tree, np.concatenate(parts.count))
 
 
 def _check_size(number: int, of_what: str) -> None:
@@ -91,54 +112,37 @@ def _check_size(number: int, of_what: str) -> None:
         raise SettingError(f"{number} {of_what} are more than one model can hold (at most {MAX_NODES})")
 
 
-def _unigrams(seq: np.ndarray, size: int) -> _Level:
+def _unigrams(seq: np.ndarray, size: int) -> list[_Piece]:
+    """All words of the vocabulary, in pieces with about PIECE_POSITIONS positions each."""
     pos, group = np.empty(len(seq), np.int32), np.zeros(size + 1, np.int64)
     kernels._sort_by_word(seq, pos, group)
-    return _Level(pos, group, np.arange(size, dtype=np.int32))
+    cuts = np.searchsorted(group, np.arange(PIECE_POSITIONS, len(seq), PIECE_POSITIONS))
+    bounds = np.unique(np.concatenate([[0], cuts, [size]])).tolist()
+    words, counts = np.arange(size, dtype=np.int32), np.diff(group).astype(np.int32)
+    return [_Piece(pos[group[lo] : group[hi]], words[lo:hi], counts[lo:hi]) for lo, hi in pairwise(bounds)]
 
 
-def _pieces(level: _Level) -> list[tuple[int, int]]:
-    """Ranges of groups with about PIECE_POSITIONS positions each."""
-    groups = len(level.group) - 1
-    targets = np.arange(PIECE_POSITIONS, level.group[-1], PIECE_POSITIONS)
-    cuts = np.unique(np.concatenate([[0], np.searchsorted(level.group, targets), [groups]]))
-    return list(zip(cuts[:-1].tolist(), cuts[1:].tolist())) or [(0, groups)]
+def _refined(seq: np.ndarray, piece: _Piece, *, order: int, word_bits: int) -> tuple[_Piece, np.ndarray]:
+    """The n-grams one longer, and how many of them each n-gram of `piece` is the context of."""
+    pos, word, count = (np.empty(len(piece.pos), np.int32) for _ in range(3))
+    children = np.empty(len(piece.word), np.int32)
+    found, positions = kernels._refine(
+        seq, piece.pos, piece.word, piece.count, order, word_bits, pos, word, count, children
+    )
+    return _Piece(pos[:positions], word[:found].copy(), count[:found].copy()), children
 
 
-def _refined(seq: np.ndarray, level: _Level, order: int, size: int, threads: int | None) -> tuple[_Level, np.ndarray]:
-    """The n-grams one longer, and how many of them each n-gram of `level` is the context of."""
-    word_bits = max(1, (size - 1).bit_length())
+def _note_nodes(pieces: list[_Piece], first_node: int, node_at: np.ndarray, threads: int | None) -> None:
+    firsts = first_node + np.cumsum([0, *(len(piece.word) for piece in pieces[:-1])])
 
-    def refine(piece: tuple[int, int]) -> tuple[np.ndarray, ...]:
-        lo, hi = piece
-        positions = int(level.group[hi] - level.group[lo])
-        pos, word, count = (np.empty(positions, np.int32) for _ in range(3))
-        children = np.empty(hi - lo, np.int32)
-        found = kernels._refine(
-            seq, level.pos, level.word, level.group, lo, hi, order, word_bits, pos, word, count, children
-        )
-        count = count[:found].copy()
-        return pos[: count.sum(dtype=np.int64)].copy(), word[:found].copy(), count, children
+    def note(numbered: tuple[int, _Piece]) -> None:
+        first, piece = numbered
+        kernels._note_nodes(piece.pos, piece.count, first, node_at)
 
-    parts = thread_map(refine, _pieces(level), threads)
-    pos, word, count, children = (np.concatenate(arrays) for arrays in zip(*parts))
-    group = np.zeros(len(count) + 1, np.int64)
-    np.cumsum(count, out=group[1:])
-    return _Level(pos, group, word), children.astype(np.int64)
+    thread_map(note, zip(firsts.tolist(), pieces), threads)
 
 
-def _note_nodes(level: _Level, first_node: int, node_at: np.ndarray, threads: int | None) -> None:
-    def note(piece: tuple[int, int]) -> None:
-        kernels._note_nodes(level.pos, level.group, *piece, first_node, node_at)
-
-    thread_map(note, _pieces(level), threads)
-
-
-def _suffixes(level: _Level, node_at: np.ndarray, threads: int | None) -> np.ndarray:
-    suffix = np.empty(len(level.word), np.int32)
-
-    def link(piece: tuple[int, int]) -> None:
-        kernels._link_suffixes(level.pos, level.group, *piece, node_at, suffix)
-
-    thread_map(link, _pieces(level), threads)
+def _suffixes(piece: _Piece, node_at: np.ndarray) -> np.ndarray:
+    suffix = np.empty(len(piece.word), np.int32)
+    kernels._link_suffixes(piece.pos, piece.count, node_at, suffix)
     return suffix
