@@ -145,63 +145,6 @@ def _parse_ngrams(data, at, order, word_lo, word_hi, log10p, log10bow, line_of):
     return END_OF_DATA, at, row, line
 
 
-@kernel("i8(i4[::1], i8, i8, i8)")
-def _find_child(word, lo, hi, wanted):
-    """The node lo…hi with last word `wanted`, or -1; words ascend."""
-    end = hi
-    while lo < hi:
-        middle = (lo + hi) >> 1
-        if word[middle] < wanted:
-            lo = middle + 1
-        else:
-            hi = middle
-    if lo < end and word[lo] == wanted:
-        return lo
-    return -1
-
-
-@kernel("void(i4[:, ::1], i4[::1], i4[::1], i4[::1])")
-def _find_contexts(ids, word, begin, context):
-    """context[r] becomes the node of the first n − 1 words of row r, or -1 where the tree lacks it."""
-    last = ids.shape[1] - 1
-    for r in range(ids.shape[0]):
-        same = r > 0
-        for k in range(last):
-            same = same and ids[r, k] == ids[r - 1, k]
-        if same:
-            context[r] = context[r - 1]
-            continue
-        node = np.int64(1 + ids[r, 0])
-        for k in range(1, last):
-            if node >= 0:
-                node = _find_child(word, begin[node], begin[node + 1], ids[r, k])
-        context[r] = node
-
-
-@kernel("i8(i4[::1], i4[::1], i4[::1], i8[::1], i8, i4[::1])")
-def _link_suffixes(word, begin, suffix, parent, first, missing):
-    """Set the suffix of the nodes first, first + 1, … with the given parents; returns how many are missing.
-
-    Where the n-gram without its first word is not in the tree, the longest shorter one takes its place and
-    `missing` has a 1.
-    """
-    count = 0
-    for i in range(parent.size):
-        wanted = word[first + i]
-        node = np.int64(suffix[parent[i]])
-        found = np.int64(-1)
-        missing[i] = 0
-        while node > 0:
-            found = _find_child(word, begin[node], begin[node + 1], wanted)
-            if found >= 0:
-                break
-            missing[i] = 1
-            node = np.int64(suffix[node])
-        suffix[first + i] = found if found >= 0 else 1 + wanted
-        count += missing[i]
-    return count
-
-
 @kernel("u8(f8, u1[::1], u1[::1], u8)")
 def _write_number(value, digits, out, at):
     """Write a log10 with at most seven decimals, no trailing zeros, -99 for log10(0); returns the place behind.

@@ -1,4 +1,4 @@
-"""Kernels of querying: the automaton of a back-off model.
+"""Kernels that walk the tree: the automaton of a back-off model, and finding places for new n-grams.
 
 A state is a node: the longest known context. A word either extends it, or the state falls back along its
 suffix link and pays the back-off. `top` is the first node of the highest order: from there on nodes have
@@ -81,3 +81,45 @@ def _distribution(word, begin, suffix, logp, backoff, order, nodes, out):
                 out[i, w] *= weight
             for child in range(begin[chain[k]], begin[chain[k] + 1]):
                 out[i, word[child]] = np.exp(logp[child])
+
+
+@kernel("void(i4[:, ::1], i4[::1], i4[::1], i4[::1])")
+def _find_contexts(ids, word, begin, context):
+    """context[r] becomes the node of the first n − 1 words of row r, or -1 where the tree lacks it."""
+    last = ids.shape[1] - 1
+    for r in range(ids.shape[0]):
+        same = r > 0
+        for k in range(last):
+            same = same and ids[r, k] == ids[r - 1, k]
+        if same:
+            context[r] = context[r - 1]
+            continue
+        node = np.int64(1 + ids[r, 0])
+        for k in range(1, last):
+            if node >= 0:
+                node = _find_child(word, begin[node], begin[node + 1], ids[r, k])
+        context[r] = node
+
+
+@kernel("i8(i4[::1], i4[::1], i4[::1], i8[::1], i8, i4[::1])")
+def _link_suffixes(word, begin, suffix, parent, first, missing):
+    """Set the suffix of the nodes first, first + 1, … with the given parents; returns how many are missing.
+
+    Where the n-gram without its first word is not in the tree, the longest shorter one takes its place and
+    `missing` has a 1.
+    """
+    count = 0
+    for i in range(parent.size):
+        wanted = word[first + i]
+        node = np.int64(suffix[parent[i]])
+        found = np.int64(-1)
+        missing[i] = 0
+        while node > 0:
+            found = _find_child(word, begin[node], begin[node + 1], wanted)
+            if found >= 0:
+                break
+            missing[i] = 1
+            node = np.int64(suffix[node])
+        suffix[first + i] = found if found >= 0 else 1 + wanted
+        count += missing[i]
+    return count

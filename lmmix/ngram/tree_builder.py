@@ -9,7 +9,7 @@ import numpy as np
 
 from lmmix.errors import FormatError
 from lmmix.logmath import ARPA_LOG_ZERO, LN10
-from lmmix.ngram import _arpa_kernels as kernels
+from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import NgramTree
 from lmmix.vocab import BOS, Vocab
