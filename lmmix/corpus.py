@@ -15,7 +15,7 @@ import numpy as np
 from lmmix.artefact import load_artefact, save_artefact
 from lmmix.encode import Encoder
 from lmmix.errors import InputError, SettingError
-from lmmix.fileio import PathLike, read_line_chunks
+from lmmix.fileio import COMPRESSED, PathLike, read_line_chunks
 from lmmix.progress import task
 from lmmix.vocab import SPECIALS, UNK, Vocab
 
@@ -133,7 +133,9 @@ def read_corpus(
         raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
     encoder = Encoder(vocab, tokenizer or (vocab.tokenizer if vocab else "whitespace"), errors, replace_specials)
     for path in files:
-        size = os.path.getsize(path) if str(path) != "-" and os.path.exists(path) else None
+        # How long a compressed text is shows only at its end.
+        known = os.path.isfile(path) and not str(path).endswith(COMPRESSED)
+        size = os.path.getsize(path) if known else None
         with task(f"reading {path}", size) as advance:
             for chunk_bytes in encoder.encode(path, read_line_chunks(path), threads):
                 advance(chunk_bytes)
@@ -179,5 +181,7 @@ def limited_vocab(corpus: Corpus, min_count: int = 1, size: int | None = None) -
     first = len(SPECIALS)
     order = first + np.argsort(-counts[first:], kind="stable")
     order = order[counts[order] >= min_count][:size]
+    if not len(order):
+        raise SettingError(f"no word occurs {min_count} times or more; lower min_count")
     words = corpus.vocab.words
     return Vocab.from_words([words[i] for i in order], corpus.vocab.tokenizer)

@@ -16,7 +16,7 @@ from lmmix.errors import InputError
 from lmmix.fileio import PathLike, decode_utf8
 from lmmix.parallel import thread_imap
 from lmmix.tokenize import tokenizer as named_tokenizer
-from lmmix.vocab import SPECIALS, Vocab, table_slots
+from lmmix.vocab import SPACE, SPECIALS, Vocab, table_slots
 
 
 class WordTable:
@@ -83,6 +83,7 @@ class _Chunk:
     oov_at: np.ndarray
     words: WordTable
     text_bytes: int
+    chars: int
 
 
 class Encoder:
@@ -161,7 +162,8 @@ class Encoder:
             words.enlarge()
         state = words.state
         n_ids, n_sentences, n_oov = (int(state[i]) for i in (kernels.N_IDS, kernels.N_SENTENCES, kernels.N_OOV))
-        return _Chunk(ids[:n_ids].copy(), ends[:n_sentences].copy(), oov_at[:n_oov].copy(), words, text_bytes)
+        chars = int(state[kernels.CHARS]) if self.tokenizer.name == "whitespace" else _characters(chunk)
+        return _Chunk(ids[:n_ids].copy(), ends[:n_sentences].copy(), oov_at[:n_oov].copy(), words, text_bytes, chars)
 
     def _special_word(self, state: np.ndarray, data: np.ndarray, source: PathLike, first_line: int) -> InputError:
         word = SPECIALS[2] if data[state[kernels.POS] + 1] == ord("/") else SPECIALS[1]
@@ -177,4 +179,9 @@ class Encoder:
         self._oov_at.append(chunk.oov_at + self._events)
         self._events += len(ids)
         self.empty_lines += int(chunk.words.state[kernels.EMPTY_LINES])
-        self.chars += int(chunk.words.state[kernels.CHARS])
+        self.chars += chunk.chars
+
+
+def _characters(chunk: bytes) -> int:
+    """Characters of the words of a text, one space or line end counted behind each, however it is tokenised."""
+    return sum(len(word) + 1 for word in SPACE.split(chunk.decode()) if word)

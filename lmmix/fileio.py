@@ -26,6 +26,9 @@ PathLike = str | os.PathLike[str]
 CHUNK_BYTES = 1 << 22
 """What is read, and worked on by one thread, at a time."""
 
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+"""Suffixes of compressed files."""
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -46,6 +49,8 @@ def explain_errors(path: PathLike, verb: str) -> Iterator[None]:
     """Turn what the operating system and the decompressors raise into an `InputError` that names the file."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except EOFError:
         raise InputError(f"{path}: cannot {verb}: the compressed data ends too early (truncated file?)") from None
     except (OSError, zlib.error, lzma.LZMAError) as error:
@@ -60,7 +65,10 @@ def open_read(path: PathLike) -> Iterator[BinaryIO]:
     """
     name = os.fspath(path)
     if name == "-":
-        yield sys.stdin.buffer
+        if sys.stdin is None:
+            raise InputError("-: cannot read: standard input is closed")
+        with explain_errors("standard input", "read"):
+            yield sys.stdin.buffer
         return
     with explain_errors(name, "read"), _opened(name) as stream:
         yield stream
@@ -164,8 +172,9 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """
     name = os.fspath(path)
     if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with explain_errors("standard output", "write"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     # A link stays a link: what it points to is replaced.
     target = os.path.realpath(name)
@@ -216,16 +225,33 @@ def _compressing(name: str, raw: BinaryIO) -> Iterator[BinaryIO]:
         yield raw
 
 
-@contextlib.contextmanager
-def atomic_folder(path: PathLike) -> Iterator[Path]:
-    """A fresh folder that becomes `path` when the block ends, and vanishes when it fails.
+def check_folder_target(path: PathLike, marker: str) -> None:
+    """Raise InputError unless a folder may be made at `path`, or the one there is ours to replace.
 
-    An existing folder at `path` is replaced only by the rename at the end. Raises InputError.
+    Ours is a folder that is empty or holds a file called `marker`.
     """
     target = Path(path).resolve()
+    if os.fspath(path) == "-":
+        raise InputError("-: cannot write: the result is a folder; give it a name")
     with explain_errors(path, "write"):
+        if not target.parent.is_dir():
+            raise InputError(f"{path}: cannot write: there is no folder {target.parent}")
+        if target.is_dir() and any(target.iterdir()) and not (target / marker).is_file():
+            raise InputError(f"{path}: cannot write: the folder is not empty and holds no {marker}; it stays as it is")
         if target.exists() and not target.is_dir():
             raise InputError(f"{path}: cannot write: it is a file, and a folder is needed")
+
+
+@contextlib.contextmanager
+def atomic_folder(path: PathLike, marker: str) -> Iterator[Path]:
+    """A fresh folder that becomes `path` when the block ends, and vanishes when it fails.
+
+    An existing folder is replaced only by the rename at the end, and only if it is empty or holds a file called
+    `marker`. Raises InputError.
+    """
+    check_folder_target(path, marker)
+    target = Path(path).resolve()
+    with explain_errors(path, "write"):
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         try:
             temporary.chmod(0o755)

@@ -13,8 +13,9 @@ import numpy as np
 
 from lmmix.artefact import MAGIC, read_header
 from lmmix.corpus import Corpus
-from lmmix.errors import FormatError, InputError
+from lmmix.errors import EventSpaceError, FormatError, InputError
 from lmmix.fileio import PathLike, open_read, read_json
+from lmmix.tokenize import same_tokens
 from lmmix.vocab import Vocab
 
 State = Any
@@ -68,13 +69,24 @@ FOLDER_CONFIG = "lmmix.json"
 """The file of a model folder that says of what kind it is."""
 
 
-def load(path: PathLike) -> LanguageModel:
+def load(path: PathLike, tokenizer: str | None = None) -> LanguageModel:
     """The language model in `path`: ARPA (plain or compressed), .lmx, KenLM binary, neural folder or mixture.
 
-    Raises InputError for a missing file, FormatError for one that is no language model or is damaged.
+    `tokenizer` says what made the tokens of an ARPA file, which cannot say so itself (default: white space); other
+    models know, and are refused if they know better. Raises InputError for a missing file, FormatError for one that
+    is no language model or is damaged, EventSpaceError for another tokeniser.
     """
-    module, function = _reader(Path(path)).split(":")
-    return getattr(import_module(module), function)(path)
+    if str(path) == "-":
+        raise InputError("-: a model cannot be read from standard input; give a file")
+    reader = _reader(Path(path))
+    module, function = reader.split(":")
+    read = getattr(import_module(module), function)
+    if tokenizer is None:
+        return read(path)
+    model = read(path, tokenizer=tokenizer) if reader == _ARPA_READER else read(path)
+    if not same_tokens(model.vocab.tokenizer, tokenizer):
+        raise EventSpaceError(f"{path}: its tokens are made by {model.vocab.tokenizer!r}, not by {tokenizer!r}")
+    return model
 
 
 def _reader(path: Path) -> str:
@@ -92,11 +104,13 @@ def _reader(path: Path) -> str:
         return _by_kind(path, _JSON_READERS, read_json(path))
     if not head:
         raise InputError(f"{path}: the file is empty, not a language model")
+    if b"\0" in head:
+        raise FormatError(f"{path}: not a language model (a binary file of another kind)")
     return _ARPA_READER
 
 
 def _by_kind(path: Path, readers: dict[str, str], description: Any) -> str:
     kind = description.get("kind") if isinstance(description, dict) else None
-    if kind not in readers:
+    if not isinstance(kind, str) or kind not in readers:
         raise FormatError(f"{path}: holds a {kind!r}, which is no language model ({', '.join(readers)} would be)")
     return readers[kind]

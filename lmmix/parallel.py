@@ -2,7 +2,8 @@
 
 Kernels release the GIL, so a `ThreadPoolExecutor` is all the parallelism there is. Work is always cut into
 the same pieces, whatever the number of threads, and results are put together in order: a number never
-depends on how many threads computed it.
+depends on how many threads computed it. (Networks are another matter: torch sums in another order on other
+numbers of threads, so a network is the same byte for byte only for the same number.)
 """
 
 from __future__ import annotations

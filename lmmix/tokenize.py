@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from lmmix.errors import InputError, SettingError
+from lmmix.fileio import file_fingerprint
+
+PIECES = "sentencepiece"
+DIGEST_MARK = "#"
 
 SPACE_MARK = "\u2581"
 """Stands for a space where tokens are smaller than words, as in SentencePiece."""
@@ -55,18 +59,16 @@ class CharacterTokenizer:
 
 
 class SentencePieceTokenizer:
-    """The pieces of a SentencePiece model. Its name holds the path of the model file."""
+    """The pieces of a SentencePiece model. Its name holds the absolute path and a digest of the model file."""
 
     def __init__(self, path: str) -> None:
         import sentencepiece
 
-        if not Path(path).is_file():
-            raise InputError(f"{path}: cannot read: there is no such SentencePiece model")
         try:
             self._model = sentencepiece.SentencePieceProcessor(model_file=path)
         except (OSError, RuntimeError):
             raise InputError(f"{path}: cannot read: not a SentencePiece model") from None
-        self.name = f"sentencepiece:{path}"
+        self.name = full_name(f"{PIECES}:{path}")
 
     def transform(self, chunk: bytes) -> bytes:
         lines = [line.rstrip("\r") for line in chunk.decode().split("\n")]
@@ -76,6 +78,27 @@ class SentencePieceTokenizer:
         return self._model.decode_pieces(tokens)
 
 
+def full_name(name: str) -> str:
+    """The name with the absolute path and a digest of the model file, if it names one. Raises InputError."""
+    kind, _, place = name.partition(":")
+    if kind != PIECES or not place or DIGEST_MARK in place:
+        return name
+    if not Path(place).is_file():
+        raise InputError(f"{place}: cannot read: there is no such SentencePiece model")
+    return f"{PIECES}:{Path(place).absolute()}{DIGEST_MARK}{file_fingerprint(place)}"
+
+
+def tokens_name(name: str) -> str:
+    """What decides whether two tokenisers make the same tokens: the name, but for where a model file lies."""
+    kind, _, place = name.partition(":")
+    return f"{kind}{DIGEST_MARK}{place.partition(DIGEST_MARK)[2]}" if kind == PIECES else name
+
+
+def same_tokens(one: str, other: str) -> bool:
+    """Whether two names are those of tokenisers that make the same tokens."""
+    return tokens_name(full_name(one)) == tokens_name(full_name(other))
+
+
 @lru_cache(maxsize=8)
 def tokenizer(name: str) -> Tokenizer:
     """The tokeniser called `whitespace`, `chars` or `sentencepiece:MODEL`. Raises SettingError, InputError."""
@@ -83,7 +106,12 @@ def tokenizer(name: str) -> Tokenizer:
         return WhitespaceTokenizer()
     if name == CharacterTokenizer.name:
         return CharacterTokenizer()
-    kind, _, path = name.partition(":")
-    if kind == "sentencepiece" and path:
+    kind, _, place = name.partition(":")
+    if kind == PIECES and place:
+        path, _, digest = place.partition(DIGEST_MARK)
+        if digest and full_name(f"{PIECES}:{path}") != name:
+            raise InputError(
+                f"{path}: this SentencePiece model is not the one that the language model was trained with"
+            )
         return SentencePieceTokenizer(path)
     raise SettingError(f"no tokeniser is called {name!r}; there are whitespace, chars and sentencepiece:MODEL")

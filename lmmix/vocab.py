@@ -12,6 +12,7 @@ import numpy as np
 
 from lmmix.errors import EventSpaceError, FormatError, SettingError
 from lmmix.fileio import PathLike, atomic_write, read_text_lines
+from lmmix.tokenize import full_name, same_tokens, tokens_name
 
 UNK, BOS, EOS = 0, 1, 2
 SPECIALS = ("<unk>", "<s>", "</s>")
@@ -39,7 +40,7 @@ class Vocab:
         # Kernels take writable arrays only, although they never write to these.
         self.pool = np.require(pool, np.uint8, ["C", "W"])
         self.begin = np.require(begin, np.int64, ["C", "W"])
-        self.tokenizer = tokenizer
+        self.tokenizer = full_name(tokenizer)
 
     @classmethod
     def from_words(cls, words: Iterable[str], tokenizer: str = "whitespace") -> Vocab:
@@ -94,7 +95,7 @@ class Vocab:
         if not isinstance(other, Vocab):
             return NotImplemented
         return self is other or (
-            self.tokenizer == other.tokenizer
+            same_tokens(self.tokenizer, other.tokenizer)
             and np.array_equal(self.begin, other.begin)
             and np.array_equal(self.pool, other.pool)
         )
@@ -121,7 +122,7 @@ class Vocab:
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that name the event space: the set of words in any order, and the tokeniser."""
-        digest = hashlib.sha256(self.tokenizer.encode() + b"\n")
+        digest = hashlib.sha256(tokens_name(self.tokenizer).encode() + b"\n")
         digest.update("\n".join(sorted(self.words)).encode())
         return digest.hexdigest()[:16]
 
@@ -139,7 +140,7 @@ class Vocab:
 
         Raises EventSpaceError if the two come from different tokenisers.
         """
-        if self.tokenizer != other.tokenizer:
+        if not same_tokens(self.tokenizer, other.tokenizer):
             raise EventSpaceError(
                 f"tokens made by {self.tokenizer!r} cannot be read by a model of tokens made by {other.tokenizer!r}; "
                 "read the text with the model's tokeniser (--tokenizer)"
@@ -153,7 +154,7 @@ class Vocab:
         """Raise EventSpaceError unless both have the same set of words; `mine` and `others` name the models."""
         if self.fingerprint == other.fingerprint:
             return
-        if self.tokenizer != other.tokenizer:
+        if not same_tokens(self.tokenizer, other.tokenizer):
             raise EventSpaceError(
                 f"{mine} has tokens made by {self.tokenizer!r}, {others} by {other.tokenizer!r}, so their "
                 "probabilities do not compare; train both with one --tokenizer"

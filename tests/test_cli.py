@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,7 +77,7 @@ class TestJobs:
         for name in COMMANDS:
             status, out, _ = run(name, "--help")
             assert status == 0 and out.startswith(f"Usage: lmmix {name}")
-            assert f"lmmix {name} " in out.partition("\n")[2] or name in ("demo", "info")
+            assert f"lmmix {name} " in out.partition("\n")[2]
 
     def test_ppl_json_has_the_promised_fields(self, models: Path, run: Run) -> None:
         status, out, _ = run("ppl", "mix.json", "dev.txt", "train.txt", "--json")
@@ -158,6 +159,18 @@ class TestJobs:
         status, out, _ = run("ppl", "c.lmx", "dev.txt", "--json")
         assert status == 0 and json.loads(out)["words"] == len("the cat sat on a mata dog sat")
 
+    def test_arpa_of_characters_needs_their_tokeniser(self, folder: Path, run: Run) -> None:
+        status, _, err = run("ngram", "train.txt", "-o", "c.arpa", "--order", "3", "--tokenizer", "chars")
+        assert status == 0 and "give --tokenizer" in err
+        assert run("ngram", "train.txt", "-o", "c.lmx", "--order", "3", "--tokenizer", "chars")[0] == 0
+        rows = [
+            json.loads(run("ppl", name, "dev.txt", "--tokenizer", "chars", "--json")[1]) for name in ("c.arpa", "c.lmx")
+        ]
+        assert rows[0]["ppl"] == pytest.approx(rows[1]["ppl"]) and rows[0]["oov"] == 0
+        assert rows[0]["bits_per_char"] == pytest.approx(rows[1]["bits_per_char"])
+        status, _, err = run("ppl", "c.lmx", "dev.txt", "--tokenizer", "whitespace")
+        assert status == 1 and "its tokens are made by 'chars'" in err
+
     def test_same_seed_threads_and_text_give_the_same_bytes(self, folder: Path, run: Run) -> None:
         for name in ("a.lmx", "b.lmx"):
             assert run("ngram", "train.txt", "-o", name, "--order", "3", "--threads", "2")[0] == 0
@@ -183,6 +196,9 @@ BAD_FILES = {
     "noscore.jsonl": b'{"id": "u1", "hyps": [{"text": "a", "scores": {"am": 1}}, {"text": "b", "scores": {}}]}\n',
     "ref.txt": b"u1 the cat\nu9 a dog\n",
     "twice.txt": b"a\nb\na\n",
+    "binary.arpa": bytes(range(256)),
+    "kind.json": b'{"kind": ["a"]}',
+    "a.lmx": b"",
 }  # fmt: skip
 BAD_CALLS = [
     (["ppl", "a.arpa", "nowhere.txt"], "nowhere.txt: cannot read: No such file"),
@@ -214,6 +230,21 @@ BAD_CALLS = [
     (["rescore", "nbest.jsonl"], "rescoring needs either weights"),
     (["rescore", "nbest.jsonl", "--weights", "mix.json"], "mix.json: not a file of rescoring weights"),
     (["convert", "mix.json", "out.arpa"], "mix.json: only n-gram models"),
+    (["convert", "a.arpa", "out.lmx.gz"], "out.lmx.gz: an .lmx file is mapped into memory"),
+    (["ppl", "-", "dev.txt"], "-: a model cannot be read from standard input"),
+    (["ppl", "cut.txt.gz", "dev.txt"], "cut.txt.gz: cannot read: the compressed data ends too early"),
+    (["ppl", "binary.arpa", "dev.txt"], "binary.arpa: not a language model (a binary file of another kind)"),
+    (["ppl", "kind.json", "dev.txt"], "kind.json: holds a ['a'], which is no language model"),
+    (["vocab", "train.txt", "-o", "train.txt"], "train.txt is an input of this command"),
+    (["mix", "a.arpa", "b.lmx", "--dev", "dev.txt", "-o", "a.arpa"], "a.arpa is an input of this command"),
+    (["mix", "a.arpa", "b.lmx", "--dev", "dev.txt", "-o", "out.json", "--tolerance", "nan"], "tolerance is nan"),
+    (["vocab", "train.txt", "-o", "out.txt", "--min-count", "1000"], "no word occurs 1000 times"),
+    (["ngram", "train.txt", "-o", "out.arpa", "--order", "1000000000000"], "order is 1000000000000; it must be from 1"),
+    (["rescore", "nbest.jsonl", "--lm", "a.arpa", "--lm", "a.lmx", "--tune", "wer"], "two models are called 'a'"),
+    (["rescore", "nbest.jsonl", "--tune", "wer", "--seed", "-1"], "seed is -1"),
+    (["neural", "train.txt", "--valid", "dev.txt", "-o", "full"], "full: cannot write: the folder is not empty"),
+    (["neural", "train.txt", "--valid", "dev.txt", "-o", "no/such/folder"], "no/such/folder: cannot write: there is no folder"),
+    (["neural", "train.txt", "--valid", "dev.txt", "-o", "net", "--set", "epochs=3"], "--set epochs=3: epochs is no setting"),
 ]  # fmt: skip
 
 
@@ -224,6 +255,8 @@ class TestMistakes:
     ) -> None:
         for name, content in BAD_FILES.items():
             Path(name).write_bytes(content)
+        Path("full").mkdir()
+        Path("full", "thesis.tex").write_text("years of work")
         assert run("ngram", "dev.txt", "-o", "other.arpa")[0] == 0
         before = sorted(path.name for path in models.iterdir())
         status, out, err = run(*arguments)
@@ -243,6 +276,15 @@ class TestMistakes:
         assert run("ngram", "latin.txt", "-o", "a.arpa", "--errors", "replace")[0] == 0
         assert "na\ufffdve" in Path("a.arpa").read_text()
         assert run("ngram", "special.txt", "-o", "b.arpa", "--replace-specials", "--order", "2")[0] == 0
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_full_standard_output_is_one_line(self, models: Path) -> None:
+        for arguments in (["ppl", "a.arpa", "dev.txt"], ["ngram", "train.txt", "-o", "-"]):
+            with open("/dev/full", "w") as full:
+                command = [sys.executable, "-m", "lmmix", *arguments]
+                done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+            errors = [line for line in done.stderr.splitlines() if not line.startswith("lmmix: warning:")]
+            assert done.returncode == 1 and len(errors) == 1 and "No space left" in errors[0]
 
     def test_interrupted_write_keeps_the_old_file(self, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         old = Path("a.arpa").read_bytes()

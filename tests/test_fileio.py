@@ -28,6 +28,8 @@ from lmmix.fileio import (
     write_json,
 )
 
+MARKER = "marker.json"
+
 LAW = settings(deadline=None, derandomize=True)
 COMPRESSORS = {
     ".gz": gzip.compress,
@@ -137,7 +139,7 @@ def test_missing_file_and_folder_are_refused_as_source(tmp_path):
 def test_target_without_a_folder_is_refused(tmp_path, name):
     (tmp_path / "plain").write_bytes(b"a file")
     refusal(tmp_path / name, lambda path: write(path, b"x"))
-    with pytest.raises(InputError, match="cannot write"), atomic_folder(tmp_path / name):
+    with pytest.raises(InputError, match="cannot write"), atomic_folder(tmp_path / name, MARKER):
         pass
     assert os.listdir(tmp_path) == ["plain"]
 
@@ -146,7 +148,7 @@ def test_folder_as_target_of_a_file_and_file_as_target_of_a_folder_are_refused(t
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(b"old")
     assert "it is a folder" in refusal(tmp_path / "folder", lambda path: write(path, b"x"))
-    with pytest.raises(InputError, match="it is a file"), atomic_folder(tmp_path / "file"):
+    with pytest.raises(InputError, match="it is a file"), atomic_folder(tmp_path / "file", MARKER):
         pass
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
@@ -193,10 +195,24 @@ def test_special_file_such_as_dev_null_is_not_replaced_by_a_plain_one(tmp_path):
 
 def test_folder_is_replaced_as_a_whole(tmp_path):
     for name in ("old", "new"):
-        with atomic_folder(tmp_path / "model") as folder:
+        with atomic_folder(tmp_path / "model", MARKER) as folder:
             (folder / name).write_text(name)
+            (folder / MARKER).write_text("{}")
     assert os.listdir(tmp_path) == ["model"]
-    assert os.listdir(tmp_path / "model") == ["new"]
+    assert sorted(os.listdir(tmp_path / "model")) == [MARKER, "new"]
+
+
+def test_folder_of_somebody_else_is_never_replaced(tmp_path):
+    (tmp_path / "thesis" / "chapters").mkdir(parents=True)
+    (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
+    with (
+        pytest.raises(InputError, match="not empty and holds no marker.json"),
+        atomic_folder(tmp_path / "thesis", MARKER),
+    ):
+        pytest.fail("the block must not be entered")
+    assert (tmp_path / "thesis" / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(InputError, match="give it a name"), atomic_folder("-", MARKER):
+        pass
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, InputError])
@@ -204,17 +220,19 @@ def test_folder_is_replaced_as_a_whole(tmp_path):
 def test_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path, error, before):
     if before:
         (tmp_path / "model").mkdir()
-        (tmp_path / "model" / "old").write_text("old")
-    with pytest.raises(error), atomic_folder(tmp_path / "model") as folder:
+        (tmp_path / "model" / MARKER).write_text("old")
+    with pytest.raises(error), atomic_folder(tmp_path / "model", MARKER) as folder:
         (folder / "new").write_text("new")
         raise error("stop")
-    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["model", "model/old"] * before
+    assert (
+        sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["model", f"model/{MARKER}"] * before
+    )
 
 
 def test_folder_behind_a_symbolic_link_can_be_replaced(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    with atomic_folder(tmp_path / "link") as folder:
+    with atomic_folder(tmp_path / "link", MARKER) as folder:
         (folder / "new").write_text("new")
     assert (tmp_path / "link" / "new").read_text() == "new"
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]

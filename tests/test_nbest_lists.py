@@ -93,7 +93,7 @@ REFUSED = {
     "score is a bool": (hyps_with(scores={"am": True}), "the score 'am' is True"),
     "score is a text": (hyps_with(scores={"am": "1"}), "the score 'am' is '1'"),
     "score is null": (hyps_with(scores={"am": None}), "the score 'am' is None"),
-    "half a surrogate pair": (hyps_with(text="\ud800"), "hypothesis 2"),
+    "half a surrogate pair": (hyps_with(text="\ud800"), "half a surrogate pair"),
     "bad UTF-8": (b'{"id": "\xff"}', ":9: byte 0xff is not valid UTF-8"),
     "number of 5000 digits": ('{"id": "v", "x": ' + "1" * 5000 + "}", "not valid JSON"),
     "100 000 brackets": ("[" * 100_000, "not valid JSON"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lmmix.corpus import corpus_from_lines, read_corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.tokenize import SPACE_MARK, tokenizer
+from lmmix.vocab import Vocab
 
 LAW = settings(deadline=None, derandomize=True)
 # NUL is white space for the corpus alone, and ▁ in a text cannot be told from a space: both are left out.
@@ -67,16 +68,28 @@ def test_sentencepiece_gives_the_pieces_of_its_model_line_by_line(model):
 
 def test_sentencepiece_round_trip(model):
     name = f"sentencepiece:{model}"
-    assert tokenizer(name).name == name
+    assert tokenizer(name).name.startswith(f"{name}#")
     for line in LINES[:20]:
         tokens = tokenizer(name).transform(f"{line}\n".encode()).decode().split()
         assert len(tokens) > len(line.split()) and tokenizer(name).detokenize(tokens) == line
 
 
+def test_pieces_are_known_by_the_content_of_their_model(model, tmp_path, monkeypatch):
+    copy = tmp_path / "copy.model"
+    copy.write_bytes(model.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    here, there = (Vocab.from_words(["a"], f"sentencepiece:{path}") for path in ("copy.model", model))
+    assert here == there and here.fingerprint == there.fingerprint and here.tokenizer != there.tokenizer
+    copy.write_bytes(model.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="not the one that the language model was trained with"):
+        tokenizer.__wrapped__(here.tokenizer)
+
+
 def test_corpus_of_pieces_remembers_its_tokeniser_and_its_lines(model, tmp_path):
     (tmp_path / "text").write_text("\n".join([*LINES, "", "the end"]))
     corpus = read_corpus(tmp_path / "text", tokenizer=f"sentencepiece:{model}")
-    assert corpus.vocab.tokenizer == f"sentencepiece:{model}"
+    assert corpus.vocab.tokenizer == tokenizer(f"sentencepiece:{model}").name
+    assert corpus.chars == read_corpus(tmp_path / "text").chars
     assert corpus.n_sentences == len(LINES) + 1 and corpus.empty_lines == 1
 
 

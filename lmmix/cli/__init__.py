@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from importlib import import_module
 
@@ -57,13 +58,22 @@ def main() -> None:
     logger = logging.getLogger("lmmix")
     logger.addHandler(handler)
     logger.propagate = False
+    # Ended from outside, a command still takes away its half-written files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         group(prog_name="lmmix")
     except LmmixError as error:
-        message = " ".join(str(error).split("\n"))
-        click.echo(f"lmmix: error: {message}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except MemoryError:
+        _fail("out of memory; use a lower order, a smaller vocabulary or less text")
     except BrokenPipeError:
         # Whoever read our output has stopped reading; what is left must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        _fail(f"input or output failed: {error}")
+
+
+def _fail(message: str) -> None:
+    click.echo(f"lmmix: error: {' '.join(message.splitlines())}", err=True)
+    sys.exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,22 @@ tokenizer_option = click.option(
     show_default=True,
     help="whitespace, chars or sentencepiece:MODEL.",
 )
+
+
+model_tokenizer_option = click.option(
+    "--tokenizer",
+    metavar="NAME",
+    help="What made the tokens of an ARPA file, which cannot say so itself; default: whitespace.",
+)
+
+
+def refuse_overwriting(output: str, inputs: tuple[str, ...]) -> None:
+    """Raise SettingError if the output would replace one of the inputs."""
+    from lmmix.errors import SettingError
+
+    for path in inputs:
+        if path != "-" and output != "-" and os.path.realpath(path) == os.path.realpath(output):
+            raise SettingError(f"{output} is an input of this command; choose another name for the output")
 
 
 def with_progress(function: Function) -> Function:

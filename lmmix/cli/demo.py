@@ -22,6 +22,10 @@ def command(out: str, threads: int | None, as_json: bool) -> None:
 
     Three n-gram models and an LSTM are trained, mixed on held-out text, and used to rescore the n-best lists of a
     real speech recogniser. Every number is measured on text that was used for neither training nor tuning.
+
+    \b
+    lmmix demo
+    lmmix demo --out results --json
     """
     from lmmix.demo import run_demo
 

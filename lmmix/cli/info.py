@@ -14,7 +14,12 @@ from lmmix.cli.common import json_option, print_json, with_progress
 @json_option
 @with_progress
 def command(path: str, as_json: bool) -> None:
-    """What a model holds: kind, order, counts, vocabulary, size, signature."""
+    """What a model holds: kind, order, counts, vocabulary, size, signature.
+
+    \b
+    lmmix info model.arpa.gz
+    lmmix info mix.json --json
+    """
     from lmmix.describe import describe
 
     facts = describe(path)

@@ -8,9 +8,11 @@ import click
 
 from lmmix.cli.common import (
     json_option,
+    model_tokenizer_option,
     output_option,
     print_json,
     print_table,
+    refuse_overwriting,
     text_options,
     threads_option,
     with_progress,
@@ -23,6 +25,7 @@ from lmmix.cli.common import (
 @output_option
 @click.option("--method", type=click.Choice(["em"]), default="em", show_default=True, help="How to find weights.")
 @click.option("--tolerance", type=float, default=1e-6, show_default=True, help="Gap to the best, nats per event.")
+@model_tokenizer_option
 @text_options
 @threads_option
 @json_option
@@ -33,6 +36,7 @@ def command(
     output: str,
     method: str,
     tolerance: float,
+    tokenizer: str | None,
     errors: str,
     replace_specials: bool,
     threads: int | None,
@@ -49,7 +53,8 @@ def command(
     from lmmix.mix.mixture import fit_mixture
 
     started = time.perf_counter()
-    members = [load(path) for path in models]
+    refuse_overwriting(output, (*models, *dev))
+    members = [load(path, tokenizer) for path in models]
     text = read_corpus(dev, tokenizer=members[0].vocab.tokenizer, errors=errors, replace_specials=replace_specials)
     fit = fit_mixture(members, text, models, tolerance=tolerance, threads=threads)
     report = {

@@ -59,14 +59,18 @@ def command(
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
     """
     from lmmix.corpus import read_corpus
+    from lmmix.fileio import check_folder_target
+    from lmmix.lm import FOLDER_CONFIG
     from lmmix.neural.train import train_neural
     from lmmix.vocab import Vocab
 
+    check_folder_target(output, FOLDER_CONFIG)
+    parsed = _parsed(overrides, {*settings, "corpus", "valid"})
     words = Vocab.read(vocab, tokenizer) if vocab else None
     reading = {"tokenizer": tokenizer, "errors": errors, "replace_specials": replace_specials}
     corpus = read_corpus(texts, words, **reading)  # type: ignore[arg-type]
     held_out = read_corpus(valid, corpus.vocab, **reading)  # type: ignore[arg-type]
-    model = train_neural(corpus, held_out, **settings, **_parsed(overrides))
+    model = train_neural(corpus, held_out, **settings, **parsed)
     model.save(output)
     if as_json:
         print_json({"signature": model.signature, "training": model.training})
@@ -74,7 +78,7 @@ def command(
         click.echo(f"{output}: {model.signature}")
 
 
-def _parsed(overrides: tuple[str, ...]) -> dict[str, Any]:
+def _parsed(overrides: tuple[str, ...], taken: set[str]) -> dict[str, Any]:
     """NAME=VALUE pairs, values as whole numbers or numbers where they are."""
     from lmmix.errors import SettingError
 
@@ -83,6 +87,8 @@ def _parsed(overrides: tuple[str, ...]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals:
             raise SettingError(f"--set {text}: it must be NAME=VALUE")
+        if name in taken:
+            raise SettingError(f"--set {text}: {name} is no setting of the network; use its own option")
         values[name] = _number(value)
     return values
 

@@ -8,6 +8,7 @@ from lmmix.cli.common import (
     json_option,
     output_option,
     print_json,
+    refuse_overwriting,
     text_options,
     threads_option,
     tokenizer_option,
@@ -53,11 +54,12 @@ def command(
     from lmmix.ngram.estimate import train_ngram
     from lmmix.vocab import Vocab
 
+    refuse_overwriting(output, (*texts, vocab or "-"))
     words = Vocab.read(vocab, tokenizer) if vocab else None
     corpus = read_corpus(texts, words, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
     model = train_ngram(corpus, order, smoothing, threads)
     model.save(output, threads)
-    counts = model.tree.counts()
+    counts = [count for count in model.tree.counts() if count]
     if as_json:
         print_json({"ngrams": counts, "oov": len(corpus.oov_at), "signature": model.signature})
     elif output != "-":

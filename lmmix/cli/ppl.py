@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmmix.cli.common import json_option, print_json, text_options, with_progress
+from lmmix.cli.common import json_option, model_tokenizer_option, print_json, text_options, with_progress
 
 if TYPE_CHECKING:
     from lmmix.corpus import Corpus
@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option("--tokens", is_flag=True, help="Print every event: word, ln p, n-gram length hit, shares of members.")
+@model_tokenizer_option
 @text_options
 @json_option
 @with_progress
 def command(
-    model: str, texts: tuple[str, ...], tokens: bool, errors: str, replace_specials: bool, as_json: bool
+    model: str,
+    texts: tuple[str, ...],
+    tokens: bool,
+    tokenizer: str | None,
+    errors: str,
+    replace_specials: bool,
+    as_json: bool,
 ) -> None:
     """Perplexity of MODEL on each TEXT, in the conventions of SRILM and KenLM.
 
@@ -37,10 +44,10 @@ def command(
     from lmmix.lm import load
     from lmmix.score import perplexity
 
-    language_model = load(model)
-    tokenizer = language_model.vocab.tokenizer
+    language_model = load(model, tokenizer)
+    made_by = language_model.vocab.tokenizer
     for text in texts:
-        corpus = read_corpus(text, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
+        corpus = read_corpus(text, tokenizer=made_by, errors=errors, replace_specials=replace_specials)
         if tokens:
             _print_tokens(language_model, corpus, as_json)
             continue

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lmmix.cli.common import json_option, print_json, print_table, seed_option, with_progress
+from lmmix.cli.common import json_option, model_tokenizer_option, print_json, print_table, seed_option, with_progress
 
 if TYPE_CHECKING:
+    from lmmix.lm import LanguageModel
     from lmmix.nbest.rescore import RescoreReport
 
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--weights", metavar="FILE", help="Use these weights.")
 @click.option("-o", "--output", metavar="FILE", help="Write the lists with all scores, totals and the best texts.")
 @click.option("--best-out", metavar="FILE", help="Write the best hypotheses, lines 'id word word …'.")
+@model_tokenizer_option
 @click.option("--restarts", type=int, default=10, show_default=True, help="Random starts of the tuning.")
 @seed_option
 @json_option
@@ -35,6 +38,7 @@ def command(
     weights: str | None,
     output: str | None,
     best_out: str | None,
+    tokenizer: str | None,
     restarts: int,
     seed: int,
     as_json: bool,
@@ -47,7 +51,6 @@ def command(
     lmmix rescore dev.jsonl --lm mix.json --tune wer --weights-out weights.json
     lmmix rescore test.jsonl --lm mix.json --weights weights.json -o rescored.jsonl
     """
-    from lmmix.lm import load
     from lmmix.nbest.lists import add_references, read_nbest, write_best, write_nbest
     from lmmix.nbest.rescore import load_weights, rescore, save_weights
 
@@ -55,9 +58,7 @@ def command(
     lists = read_nbest(nbest)
     if ref:
         add_references(lists, ref)
-    report = rescore(
-        lists, {_name(path): load(path) for path in models}, weights=given, tune=tune, restarts=restarts, seed=seed
-    )
+    report = rescore(lists, _loaded(models, tokenizer), weights=given, tune=tune, restarts=restarts, seed=seed)
     if weights_out:
         save_weights(report, weights_out)
     if output:
@@ -70,9 +71,18 @@ def command(
         _print_report(report)
 
 
-def _name(path: str) -> str:
-    """A model is called by its file name up to the first dot."""
-    return Path(path).name.partition(".")[0]
+def _loaded(paths: tuple[str, ...], tokenizer: str | None) -> dict[str, LanguageModel]:
+    """The models by the names of their files without suffix, which must differ."""
+    from lmmix.errors import SettingError
+    from lmmix.lm import load
+
+    models: dict[str, LanguageModel] = {}
+    for path in paths:
+        name = re.sub(r"\.(arpa|lmx|json|gz|bz2|xz|zst)(?=\.|$)", "", Path(path).resolve().name)
+        if name in models:
+            raise SettingError(f"two models are called {name!r}; their features need different names: rename a file")
+        models[name] = load(path, tokenizer)
+    return models
 
 
 def _print_report(report: RescoreReport) -> None:
@@ -84,8 +94,9 @@ def _print_report(report: RescoreReport) -> None:
             f"{coverage.zeroprob_hypotheses} hypotheses have probability 0"
         )
     if report.wer is not None and report.wer_first is not None and report.wer_oracle is not None:
-        on = "the lists that the weights were tuned on" if report.tuned else "lists not used for tuning"
-        click.echo(f"WER on {on}:")
+        click.echo(
+            "WER on the lists that the weights were tuned on:" if report.tuned else "WER with the given weights:"
+        )
         click.echo(f"  first-best  {100 * report.wer_first:6.2f} %")
         click.echo(f"  rescored    {100 * report.wer:6.2f} %")
         click.echo(f"  oracle      {100 * report.wer_oracle:6.2f} %")

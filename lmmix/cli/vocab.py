@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import click
 
-from lmmix.cli.common import json_option, output_option, print_json, text_options, tokenizer_option, with_progress
+from lmmix.cli.common import (
+    json_option,
+    output_option,
+    print_json,
+    refuse_overwriting,
+    text_options,
+    tokenizer_option,
+    with_progress,
+)
 
 
 @click.command()
@@ -33,6 +41,7 @@ def command(
     """
     from lmmix.corpus import limited_vocab, read_corpus
 
+    refuse_overwriting(output, texts)
     corpus = read_corpus(texts, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
     vocab = limited_vocab(corpus, min_count, size)
     vocab.write(output)

@@ -145,6 +145,8 @@ def fit_em(
     logp = np.ascontiguousarray(logp, np.float64)
     if logp.ndim != 2 or 0 in logp.shape:
         raise SettingError(f"the matrix has shape {logp.shape}; it must be (events, models), both at least 1")
+    if not 0 < tolerance < np.inf:
+        raise SettingError(f"tolerance is {tolerance}; it must be a number above 0")
     matrix = _Matrix(logp, threads)
     best = matrix.at(_start_weights(start, logp.shape[1]))
     curve = [(best.logp, best.gap)]

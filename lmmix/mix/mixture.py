@@ -12,7 +12,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, file_fingerprint, read_json, write_json
+from lmmix.fileio import PathLike, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import LanguageModel, load
 from lmmix.mix import _kernels as kernels
 from lmmix.mix.em import EmResult, ZeroEventError, fit_em
@@ -136,20 +136,30 @@ def load_mixture(path: PathLike) -> Mixture:
     folder = Path(path).absolute().parent
     try:
         if content["version"] != VERSION:
-            raise FormatError(f"{path}: mixture version {content['version']}; this lmmix reads version {VERSION}")
+            raise FormatError(f"{path}: mixture version {content['version']!r}; this lmmix reads version {VERSION}")
+        if content["combination"] != "linear":
+            raise FormatError(f"{path}: a {content['combination']!r} mixture; this lmmix reads linear ones")
+        str(content["vocab"])
         rows = [(str(row["path"]), float(row["weight"]), row["fingerprint"]) for row in content["members"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path}: not a complete mixture: {type(error).__name__} {error}") from None
     members, paths = [], []
     for name, _, fingerprint in rows:
         member_path = folder / name
-        if not member_path.exists():
-            raise InputError(f"{path}: its member {name} is not there (looked for {member_path})")
+        with explain_errors(path, f"use the member {name[:80]}"):
+            if not member_path.exists():
+                raise InputError(f"{path}: its member {name} is not there (looked for {member_path})")
         if file_fingerprint(member_path) != fingerprint:
             raise FormatError(f"{path}: its member {name} has changed since; find the weights again with lmmix mix")
         members.append(load(member_path))
         paths.append(member_path)
-    return Mixture(members, [weight for _, weight, _ in rows], paths)
+    try:
+        mixture = Mixture(members, [weight for _, weight, _ in rows], paths)
+    except SettingError as error:
+        raise FormatError(f"{path}: {error}") from None
+    if content["vocab"] != mixture.vocab.fingerprint:
+        raise FormatError(f"{path}: its members have another vocabulary than the one it was made for")
+    return mixture
 
 
 def score_all(models: Sequence[LanguageModel], corpus: Corpus) -> np.ndarray:

@@ -112,6 +112,8 @@ def _record(line: str, where: str) -> dict[str, Any]:
         record = parse_json(line)
     except json.JSONDecodeError as error:
         raise FormatError(f"{where}:{error.colno}: not valid JSON: {error.msg}") from None
+    if "\\ud" in line.lower():
+        _refuse_half_characters(record, where)
     if not isinstance(record, dict) or not isinstance(record.get("id"), (str, int)) or isinstance(record["id"], bool):
         raise FormatError(f'{where}: not an object with an "id"')
     record["id"] = str(record["id"])
@@ -122,13 +124,16 @@ def _record(line: str, where: str) -> dict[str, Any]:
     return record
 
 
+def _refuse_half_characters(record: Any, where: str) -> None:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise FormatError(f"{where}: a text holds half a surrogate pair, which is no character") from None
+
+
 def _scores(hypothesis: Any, where: str) -> dict[str, float]:
     if not isinstance(hypothesis, dict) or not isinstance(hypothesis.get("text"), str):
         raise FormatError(f'{where} has no "text"')
-    try:
-        hypothesis["text"].encode()
-    except UnicodeEncodeError:
-        raise FormatError(f"{where}: the text holds half a surrogate pair, which is no character") from None
     scores = hypothesis.get("scores", {})
     if not isinstance(scores, dict):
         raise FormatError(f'{where}: "scores" is not an object of names and numbers')

@@ -67,6 +67,8 @@ def tune_weights(
     """
     if restarts < 0:
         raise SettingError(f"restarts is {restarts}; it must be 0 or more")
+    if seed < 0:
+        raise SettingError(f"seed is {seed}; it must be 0 or more")
     utterance = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     # What all hypotheses of a list have in common changes nothing but the rounding.
     features = features - features[offsets[:-1]][utterance]

@@ -64,7 +64,7 @@ class NeuralModel:
         settings = network.settings
         self.signature = (
             f"arch:lstm|layers:{settings.layers}|embedding:{settings.embedding}|hidden:{settings.hidden}|tied:yes|"
-            f"weights:{weights_digest(network)}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"
+            f"weights:{weights_digest(network)}|tokens:{vocab.tokenizer}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"
         )
 
     def to(self, device: str) -> NeuralModel:

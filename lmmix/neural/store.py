@@ -27,7 +27,7 @@ WORDS = "vocab.txt"
 
 def save_neural(model: NeuralModel, path: PathLike) -> None:
     """Write `model` as the folder `path`, which is replaced as a whole if it exists. Raises InputError."""
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, FOLDER_CONFIG) as folder:
         tensors = {name: tensor.cpu().contiguous() for name, tensor in model.network.state_dict().items()}
         (folder / WEIGHTS).write_bytes(safetensors.save(tensors))
         model.vocab.write(folder / WORDS)

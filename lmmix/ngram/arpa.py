@@ -28,7 +28,7 @@ from lmmix.vocab import SPECIALS, Vocab
 logger = logging.getLogger("lmmix")
 
 
-def read_arpa(path: PathLike, repair: bool = False) -> BackoffModel:
+def read_arpa(path: PathLike, repair: bool = False, tokenizer: str = "whitespace") -> BackoffModel:
     """The back-off model in an ARPA file.
 
     Parameters
@@ -37,6 +37,8 @@ def read_arpa(path: PathLike, repair: bool = False) -> BackoffModel:
         Plain or compressed by suffix; ``-`` is standard input.
     repair : bool
         Mend what is wrong instead of raising, and log what was done.
+    tokenizer : str
+        What made the tokens; the file does not say so itself.
 
     Raises FormatError with file and line, InputError.
     """
@@ -44,7 +46,7 @@ def read_arpa(path: PathLike, repair: bool = False) -> BackoffModel:
     lines = _Lines(path)
     announced = _read_header(lines, problems)
     with task(f"reading {path}", len(announced)) as advance:
-        vocab, section = _read_unigrams(lines)
+        vocab, section = _read_unigrams(lines, tokenizer)
         builder = TreeBuilder(vocab, len(announced), section, problems)
         _check_count(announced, 1, section, problems)
         advance(1)
@@ -157,7 +159,7 @@ def _raw_sections(
         yield lo[:found], hi[:found], log10p[:found], log10bow[:found], first + line_of[:found]
 
 
-def _read_unigrams(lines: _Lines) -> tuple[Vocab, Section]:
+def _read_unigrams(lines: _Lines, tokenizer: str) -> tuple[Vocab, Section]:
     """The vocabulary, ids in the order of the file behind the special ones, and the unigrams."""
     words: list[str] = []
     parts = []
@@ -177,7 +179,7 @@ def _read_unigrams(lines: _Lines) -> tuple[Vocab, Section]:
     for special in SPECIALS:
         if special not in seen:
             logger.warning("%s: %s is missing; it gets probability 0", lines.path, special)
-    vocab = Vocab.from_words(words)
+    vocab = Vocab.from_words(words, tokenizer)
     ids = np.array([[vocab.id(word)] for word in words], np.int32)
     return vocab, Section(ids, log10p, log10bow, line)
 

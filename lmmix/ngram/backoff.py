@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import numpy as np
 
 from lmmix.corpus import Corpus
+from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, Vocab
+
+logger = logging.getLogger("lmmix")
 
 PIECE_SENTENCES = 1 << 12
 
@@ -85,5 +91,12 @@ class BackoffModel:
 
         if str(path).endswith(".lmx"):
             write_lmx(self, path)
-        else:
-            write_arpa(self, path, threads)
+            return
+        if ".lmx." in Path(path).name:
+            raise SettingError(f"{path}: an .lmx file is mapped into memory and cannot be compressed")
+        if self.vocab.tokenizer != "whitespace":
+            logger.warning(
+                "%s: ARPA files do not say that tokens are made by %r: give --tokenizer when using it, or write .lmx",
+                path, self.vocab.tokenizer,
+            )  # fmt: skip
+        write_arpa(self, path, threads)

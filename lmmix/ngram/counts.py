@@ -25,6 +25,7 @@ PIECE_POSITIONS = 1 << 21
 """Positions a thread sorts at a time; fixed, so that the result does not depend on the threads."""
 
 MAX_NODES = 2**31 - 1
+MAX_ORDER = 1000
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None) -> Ngra
 
     An order beyond the longest sentence gives levels without n-grams. Raises SettingError.
     """
-    if order < 1:
-        raise SettingError(f"order is {order}; it must be 1 or more")
+    if not 1 <= order <= MAX_ORDER:
+        raise SettingError(f"order is {order}; it must be from 1 to {MAX_ORDER}")
     _check_size(len(corpus.ids) + corpus.n_sentences, "words")
     seq = np.empty(len(corpus.ids) + corpus.n_sentences, np.int32)
     kernels._pad_sentences(corpus.ids, corpus.offsets, seq)

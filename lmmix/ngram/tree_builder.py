@@ -38,7 +38,7 @@ class Problems:
     def found(self, where: str, what: str, cure: str, times: int = 1) -> None:
         """Raise FormatError for `what` at `where`, or note that `cure` was applied."""
         if not self.repair:
-            raise FormatError(f"{self.path}{where}: {what} (--repair: {cure})")
+            raise FormatError(f"{self.path}{where}: {what} (lmmix convert --repair: {cure})")
         self.counted[cure] = self.counted.get(cure, 0) + times
 
     def log(self) -> None:
