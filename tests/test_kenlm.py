@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conformance import check_language_model
+from conftest import LINES
 
-from lmmix.corpus import Corpus, read_corpus
+from lmmix.corpus import Corpus, corpus_from_lines, read_corpus
 from lmmix.errors import FormatError
 from lmmix.lm import load
 from lmmix.logmath import LN10
@@ -50,6 +51,17 @@ def test_every_event_of_the_penn_treebank(shared_data: Path, order: int, tmp_pat
     train = read_corpus(shared_data / "ptb" / "train.txt.gz")
     test = read_corpus(shared_data / "ptb" / "test.txt.gz", train.vocab)
     check_against_kenlm(train_ngram(train, order), test, tmp_path)
+
+
+def test_file_of_lmplz_is_read_to_the_numbers_of_kenlm(corpus: Corpus) -> None:
+    """lmplz3.arpa was made of the sentences in conftest by `lmplz -o 3 --discount_fallback`."""
+    text = corpus_from_lines([*LINES, "the zebra sat on a mat"], corpus.vocab)
+    model = load(FIXTURES / "lmplz3.arpa")
+    known = text.recode(model.vocab)
+    logp, length, oov = kenlm_scores(FIXTURES / "lmplz3.arpa", known)
+    np.testing.assert_allclose(model.score(known), logp, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(model.hit_lengths(known), length)
+    assert np.flatnonzero(oov).tolist() == known.oov_at.tolist()
 
 
 @pytest.mark.parametrize("kind", ["probing", "trie"])
