@@ -131,7 +131,7 @@ def read_corpus(
         raise SettingError("no text to read")
     if errors not in ("strict", "replace"):
         raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
-    encoder = Encoder(vocab, tokenizer or (vocab.tokenizer if vocab else "whitespace"), errors, replace_specials)
+    encoder = Encoder(vocab, tokenizer, errors, replace_specials)
     for path in files:
         # How long a compressed text is shows only at its end.
         known = os.path.isfile(path) and not str(path).endswith(COMPRESSED)
@@ -151,7 +151,7 @@ def corpus_from_lines(lines: Iterable[str], vocab: Vocab | None = None, tokenize
 
     Hypotheses of an n-best list keep their places this way. Raises InputError for `<s>` or `</s>` in a line.
     """
-    encoder = Encoder(vocab, tokenizer or (vocab.tokenizer if vocab else "whitespace"), keep_empty_lines=True)
+    encoder = Encoder(vocab, tokenizer, keep_empty_lines=True)
     text = "".join(" ".join(line.split("\n")) + "\n" for line in lines).encode()
     for _ in encoder.encode("line", [text], threads=1):
         pass

@@ -87,7 +87,7 @@ class _Chunk:
 
 
 class Encoder:
-    """Encodes chunks of lines with a given vocabulary, or collects one.
+    """Encodes chunks of lines with a given vocabulary, or collects one; the tokeniser is by default that of `vocab`.
 
     Attributes
     ----------
@@ -102,14 +102,14 @@ class Encoder:
     def __init__(
         self,
         vocab: Vocab | None,
-        tokenizer: str,
+        tokenizer: str | None = None,
         errors: str = "strict",
         replace_specials: bool = False,
         keep_empty_lines: bool = False,
     ) -> None:
         self.vocab = vocab
-        self.words = WordTable(Vocab.from_words([], tokenizer))
-        self.tokenizer = named_tokenizer(tokenizer)
+        self.tokenizer = named_tokenizer(tokenizer or (vocab.tokenizer if vocab else "whitespace"))
+        self.words = WordTable(Vocab.from_words([], self.tokenizer.name))
         self.errors, self.replace_specials, self.keep_empty_lines = errors, replace_specials, keep_empty_lines
         self.empty_lines = self.chars = 0
         self._ids: list[np.ndarray] = [np.zeros(0, np.int32)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lmmix import __version__
 from lmmix.ngram import _smooth_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.counts import NgramCounts
@@ -96,8 +97,6 @@ def _log_in_place(values: np.ndarray, threads: int | None) -> None:
 
 
 def _signature(tree: NgramTree, discounts: list[Discounts], vocab: Vocab) -> str:
-    from lmmix import __version__
-
     fallback = [f"{n}:{'+'.join(d.fallback)}" for n, d in enumerate(discounts, 1) if d.fallback]
     parts = [f"order:{tree.order}", "smoothing:mkn", "interpolated:yes", "unigrams:uniform"]
     parts += [f"fallback:{','.join(fallback)}"] if fallback else []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lmmix import __version__
 from lmmix.errors import FormatError
 from lmmix.logmath import ARPA_LOG_ZERO, LN10
 from lmmix.ngram import _query_kernels as kernels
@@ -160,8 +161,6 @@ class TreeBuilder:
 
     def finish(self, name: str) -> BackoffModel:
         """The model; `name` is that of the file, for the signature."""
-        from lmmix import __version__
-
         begin = np.append(self.begin, np.int32(len(self.word)))
         tree = NgramTree(self.level, self.word, begin, self.suffix)
         backoff = np.where(np.isnan(self.backoff), 0.0, self.backoff)
