@@ -67,3 +67,24 @@ class NgramTree:
         for _ in range(order - 1):
             lo, hi = int(self.begin[lo]), int(self.begin[hi])
         return slice(lo, hi)
+
+    def selected(self, keep: np.ndarray) -> tuple[NgramTree, np.ndarray]:
+        """The tree of some of its nodes, and (M',) int64 the node here of each node there.
+
+        `keep` is (M,) bool; a node is kept only if its context is. Node 0 and the unigrams always stay, whatever
+        `keep` says. Suffix links lead to the longest suffix that is left.
+        """
+        keep = keep.copy()
+        keep[: self.level[2]] = True
+        nodes = np.flatnonzero(keep)
+        number = np.zeros(self.size + 1, np.int32)
+        np.cumsum(keep, out=number[1:])
+        suffix = self.suffix[nodes]
+        lost = np.flatnonzero(~keep[suffix])
+        while len(lost):
+            suffix[lost] = self.suffix[suffix[lost]]
+            lost = lost[~keep[suffix[lost]]]
+        level = number[self.level].astype(np.int64)
+        parents = nodes[: level[self.order]]
+        begin = np.append(number[self.begin[parents]], number[-1])
+        return NgramTree(level, self.word[nodes], begin, number[suffix]), nodes
