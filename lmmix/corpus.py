@@ -16,8 +16,13 @@ from lmmix.artefact import load_artefact, save_artefact
 from lmmix.encode import Encoder
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import COMPRESSED, PathLike, read_line_chunks
+from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
+from lmmix.scratch import IN_MEMORY, Scratch
 from lmmix.vocab import SPECIALS, UNK, Vocab
+
+PIECE_IDS = 1 << 20
+"""Ids that are recoded at a time."""
 
 
 @dataclass
@@ -102,6 +107,7 @@ def read_corpus(
     errors: str = "strict",
     replace_specials: bool = False,
     threads: int | None = None,
+    scratch: Scratch = IN_MEMORY,
 ) -> Corpus:
     """Read text files as one corpus.
 
@@ -120,6 +126,8 @@ def read_corpus(
         Treat `<s>` and `</s>` inside a line as space instead of raising an error.
     threads : int, optional
         Default: all cores. The result does not depend on it.
+    scratch : Scratch, optional
+        Where the ids lie; default: in memory.
 
     Raises
     ------
@@ -131,7 +139,7 @@ def read_corpus(
         raise SettingError("no text to read")
     if errors not in ("strict", "replace"):
         raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
-    encoder = Encoder(vocab, tokenizer, errors, replace_specials)
+    encoder = Encoder(vocab, tokenizer, errors, replace_specials, scratch=scratch)
     for path in files:
         # How long a compressed text is shows only at its end.
         known = os.path.isfile(path) and not str(path).endswith(COMPRESSED)
@@ -139,7 +147,7 @@ def read_corpus(
         with task(f"reading {path}", size) as advance:
             for chunk_bytes in encoder.encode(path, read_line_chunks(path), threads):
                 advance(chunk_bytes)
-    corpus = _joined(encoder)
+    corpus = _joined(encoder, threads)
     if not len(corpus.ids):
         why = f"only empty lines ({corpus.empty_lines})" if corpus.empty_lines else "the file is empty"
         raise InputError(f"{', '.join(map(str, files))}: no sentence to read: {why}")
@@ -155,16 +163,19 @@ def corpus_from_lines(lines: Iterable[str], vocab: Vocab | None = None, tokenize
     text = "".join(" ".join(line.split("\n")) + "\n" for line in lines).encode()
     for _ in encoder.encode("line", [text], threads=1):
         pass
-    return _joined(encoder)
+    return _joined(encoder, 1)
 
 
-def _joined(encoder: Encoder) -> Corpus:
+def _joined(encoder: Encoder, threads: int | None) -> Corpus:
     """The corpus of all that was encoded."""
     ids, offsets, oov_at = encoder.joined()
     vocab = encoder.vocab
     if vocab is None:
-        vocab, new_ids = encoder.words.ranked(np.bincount(ids, minlength=encoder.words.types))
-        ids = new_ids[ids]
+        pieces = [ids[lo:hi] for lo, hi in cut(len(ids), PIECE_IDS)]
+        types = encoder.words.types
+        counts = sum((np.bincount(piece, minlength=types) for piece in pieces), np.zeros(types, np.int64))
+        vocab, new_ids = encoder.words.ranked(counts)
+        thread_map(lambda piece: np.take(new_ids, piece, out=piece, mode="clip"), pieces, threads)
     return Corpus(ids, offsets, vocab, oov_at, encoder.empty_lines, encoder.chars)
 
 

@@ -15,6 +15,7 @@ from lmmix import _text_kernels as kernels
 from lmmix.errors import InputError
 from lmmix.fileio import PathLike, decode_utf8
 from lmmix.parallel import thread_imap
+from lmmix.scratch import IN_MEMORY, Scratch
 from lmmix.tokenize import tokenizer as named_tokenizer
 from lmmix.vocab import SPACE, SPECIALS, Vocab, table_slots
 
@@ -106,13 +107,14 @@ class Encoder:
         errors: str = "strict",
         replace_specials: bool = False,
         keep_empty_lines: bool = False,
+        scratch: Scratch = IN_MEMORY,
     ) -> None:
         self.vocab = vocab
         self.tokenizer = named_tokenizer(tokenizer or (vocab.tokenizer if vocab else "whitespace"))
         self.words = WordTable(Vocab.from_words([], self.tokenizer.name))
         self.errors, self.replace_specials, self.keep_empty_lines = errors, replace_specials, keep_empty_lines
         self.empty_lines = self.chars = 0
-        self._ids: list[np.ndarray] = [np.zeros(0, np.int32)]
+        self._ids = scratch.growing(np.int32)
         self._ends: list[np.ndarray] = [np.zeros(1, np.int64)]
         self._oov_at: list[np.ndarray] = [np.zeros(0, np.int64)]
         self._events = 0
@@ -135,7 +137,7 @@ class Encoder:
 
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All ids, offsets of sentences, and places of OOVs."""
-        return np.concatenate(self._ids), np.concatenate(self._ends), np.concatenate(self._oov_at)
+        return self._ids.joined(), np.concatenate(self._ends), np.concatenate(self._oov_at)
 
     def _encoded(self, source: PathLike, chunk: bytes, first_line: int) -> _Chunk:
         text_bytes = len(chunk)

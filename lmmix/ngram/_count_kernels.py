@@ -102,13 +102,13 @@ def _gather_keys(seq, pos, order, keys):
         keys[i] = (word << 32) | np.int64(start)
 
 
-@kernel("Tuple((i8, i8))(i4[::1], i4[::1], i4[::1], i4[::1], i8, i8, i4[::1], i4[::1], i4[::1], i4[::1])")
-def _refine(seq, pos, word, count, order, word_bits, out_pos, out_word, out_count, children):
+@kernel("Tuple((i8, i8))(i4[::1], i4[::1], i4[::1], i4[::1], i8, i8, i4[::1], i4[::1], i4[::1])")
+def _refine(seq, pos, word, count, order, word_bits, out_word, out_count, children):
     """Split groups of `order`-grams by their next word; returns how many n-grams and positions come out.
 
     `pos` holds the start positions of the n-grams one after the other, `word` the last word and `count` the
-    number of positions of each. The same comes out for the longer n-grams, and in `children` how many of
-    them each n-gram is the context of: none if it ends in `</s>`.
+    number of positions of each. The same comes out for the longer n-grams (the positions in `pos` itself), and in
+    `children` how many of them each n-gram is the context of: none if it ends in `</s>`.
     """
     keys = np.empty(pos.size, np.int64)
     _gather_keys(seq, pos, order, keys)
@@ -138,7 +138,7 @@ def _refine(seq, pos, word, count, order, word_bits, out_pos, out_word, out_coun
                 out_count[found] = 0
                 found += np.uint64(1)
             out_count[found - np.uint64(1)] += 1
-            out_pos[written] = key & 0xFFFFFFFF
+            pos[written] = key & 0xFFFFFFFF
             written += np.uint64(1)
         children[g] = found - before
     return np.int64(found), np.int64(written)

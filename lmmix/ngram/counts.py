@@ -18,8 +18,9 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.ngram import _count_kernels as kernels
 from lmmix.ngram.tree import NgramTree
-from lmmix.parallel import thread_map
+from lmmix.parallel import thread_imap, thread_map
 from lmmix.progress import task
+from lmmix.scratch import IN_MEMORY, Scratch
 
 PIECE_POSITIONS = 1 << 21
 """Positions a thread sorts at a time; fixed, so that the result does not depend on the threads."""
@@ -53,59 +54,61 @@ class _Piece:
     count: np.ndarray
 
 
-@dataclass
-class _Parts:
-    """The arrays of the tree as they come, piece by piece and order by order."""
+class _Arrays:
+    """The arrays of the tree and the counts as they come, order by order and piece by piece."""
 
-    word: list[np.ndarray]
-    count: list[np.ndarray]
-    children: list[np.ndarray]
-    suffix: list[np.ndarray]
+    def __init__(self, scratch: Scratch, words: int) -> None:
+        self.word, self.count, self.children, self.suffix = (scratch.growing(np.int32) for _ in range(4))
+        self.word.append(np.zeros(1, np.int32))
+        self.count.append(np.zeros(1, np.int32))
+        self.children.append(np.array([words], np.int32))
+        self.suffix.append(np.zeros(1 + words, np.int32))
+
+    def add(self, word: np.ndarray, count: np.ndarray) -> None:
+        """The next n-grams: their last words, and how often they occur."""
+        self.word.append(word)
+        self.count.append(count)
+
+    def finished(self, level: np.ndarray, scratch: Scratch) -> NgramCounts:
+        """The tree and the counts; nothing can be added any more."""
+        children = self.children.joined()
+        begin = scratch.empty(len(children) + 1, np.int32)
+        begin[0] = 1
+        np.cumsum(children, out=begin[1:])
+        begin[1:] += 1
+        tree = NgramTree(level, self.word.joined(), begin, self.suffix.joined())
+        return NgramCounts(tree, self.count.joined())
 
 
-def count_ngrams(corpus: Corpus, order: int, threads: int | None = None) -> NgramCounts:
+def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch: Scratch = IN_MEMORY) -> NgramCounts:
     """Count the n-grams of orders 1…`order`; an n-gram never crosses the end of a sentence.
 
-    An order beyond the longest sentence gives levels without n-grams. Raises SettingError.
+    An order beyond the longest sentence gives levels without n-grams. What is large lies in `scratch`. Raises
+    SettingError.
     """
     if not 1 <= order <= MAX_ORDER:
         raise SettingError(f"order is {order}; it must be from 1 to {MAX_ORDER}")
-    _check_size(len(corpus.ids) + corpus.n_sentences, "words")
-    seq = np.empty(len(corpus.ids) + corpus.n_sentences, np.int32)
+    positions, size = len(corpus.ids) + corpus.n_sentences, len(corpus.vocab)
+    _check_size(positions, "words")
+    seq, node_at = scratch.empty(positions, np.int32), scratch.empty(positions, np.int32)
     kernels._pad_sentences(corpus.ids, corpus.offsets, seq)
-    size = len(corpus.vocab)
-    word_bits = max(1, (size - 1).bit_length())
-    node_at = np.empty(len(seq), np.int32)
     level = np.zeros(order + 2, np.int64)
     level[1] = 1
-    zero = np.zeros(1, np.int32)
-    parts = _Parts([zero], [zero], [np.array([size], np.int32)], [np.zeros(1 + size, np.int32)])
+    arrays = _Arrays(scratch, size)
+    word_bits = max(1, (size - 1).bit_length())
     with task("counting", order) as advance:
-        pieces = _unigrams(seq, size)
+        pieces = _unigrams(seq, size, arrays, scratch)
         for n in range(1, order + 1):
             level[n + 1] = level[n] + sum(len(piece.word) for piece in pieces)
             _check_size(int(level[n + 1]), "n-grams")
-            parts.word += [piece.word for piece in pieces]
-            parts.count += [piece.count for piece in pieces]
             if n > 1:
-                parts.suffix += thread_map(lambda piece: _suffixes(piece, node_at), pieces, threads)
+                for suffix in thread_imap(partial(_suffixes, node_at=node_at), pieces, threads):
+                    arrays.suffix.append(suffix)
             if n < order:
                 _note_nodes(pieces, int(level[n]), node_at, threads)
-                refined = thread_map(partial(_refined, seq, order=n, word_bits=word_bits), pieces, threads)
-                pieces = [piece for piece, _ in refined]
-                parts.children += [children for _, children in refined]
+                pieces = _longer(seq, pieces, n, word_bits, arrays, threads)
             advance(1)
-    return _assembled(level, parts)
-
-
-def _assembled(level: np.ndarray, parts: _Parts) -> NgramCounts:
-    children = np.concatenate(parts.children)
-    begin = np.empty(len(children) + 1, np.int32)
-    begin[0] = 1
-    np.cumsum(children, out=begin[1:])
-    begin[1:] += 1
-    tree = NgramTree(level, np.concatenate(parts.word), begin, np.concatenate(parts.suffix))
-    return NgramCounts(tree, np.concatenate(parts.count))
+    return arrays.finished(level, scratch)
 
 
 def _check_size(number: int, of_what: str) -> None:
@@ -113,24 +116,43 @@ def _check_size(number: int, of_what: str) -> None:
         raise SettingError(f"{number} {of_what} are more than one model can hold (at most {MAX_NODES})")
 
 
-def _unigrams(seq: np.ndarray, size: int) -> list[_Piece]:
+def _unigrams(seq: np.ndarray, size: int, arrays: _Arrays, scratch: Scratch) -> list[_Piece]:
     """All words of the vocabulary, in pieces with about PIECE_POSITIONS positions each."""
-    pos, group = np.empty(len(seq), np.int32), np.zeros(size + 1, np.int64)
+    pos, group = scratch.empty(len(seq), np.int32), np.zeros(size + 1, np.int64)
     kernels._sort_by_word(seq, pos, group)
     cuts = np.searchsorted(group, np.arange(PIECE_POSITIONS, len(seq), PIECE_POSITIONS))
-    bounds = np.unique(np.concatenate([[0], cuts, [size]])).tolist()
+    bounds = list(pairwise(np.unique(np.concatenate([[0], cuts, [size]])).tolist()))
     words, counts = np.arange(size, dtype=np.int32), np.diff(group).astype(np.int32)
-    return [_Piece(pos[group[lo] : group[hi]], words[lo:hi], counts[lo:hi]) for lo, hi in pairwise(bounds)]
+    for lo, hi in bounds:
+        arrays.add(words[lo:hi], counts[lo:hi])
+    return _stored_pieces([pos[group[lo] : group[hi]] for lo, hi in bounds], arrays)
+
+
+def _stored_pieces(places: list[np.ndarray], arrays: _Arrays) -> list[_Piece]:
+    """The n-grams that were added last, in as many pieces as there are `places`."""
+    number = len(places)
+    return [_Piece(*parts) for parts in zip(places, arrays.word.last(number), arrays.count.last(number))]
+
+
+def _longer(
+    seq: np.ndarray, pieces: list[_Piece], order: int, word_bits: int, arrays: _Arrays, threads: int | None
+) -> list[_Piece]:
+    """The n-grams one longer than those of `pieces`, which are of `order`."""
+    refine = partial(_refined, seq, order=order, word_bits=word_bits)
+    places = []
+    for longer, children in thread_imap(refine, pieces, threads):
+        arrays.add(longer.word, longer.count)
+        arrays.children.append(children)
+        places.append(longer.pos)
+    return _stored_pieces(places, arrays)
 
 
 def _refined(seq: np.ndarray, piece: _Piece, *, order: int, word_bits: int) -> tuple[_Piece, np.ndarray]:
-    """The n-grams one longer, and how many of them each n-gram of `piece` is the context of."""
-    pos, word, count = (np.empty(len(piece.pos), np.int32) for _ in range(3))
+    """The n-grams one longer, in the places of `piece`, and how many of them each of its n-grams is the context of."""
+    word, count = np.empty(len(piece.pos), np.int32), np.empty(len(piece.pos), np.int32)
     children = np.empty(len(piece.word), np.int32)
-    found, positions = kernels._refine(
-        seq, piece.pos, piece.word, piece.count, order, word_bits, pos, word, count, children
-    )
-    return _Piece(pos[:positions], word[:found].copy(), count[:found].copy()), children
+    found, positions = kernels._refine(seq, piece.pos, piece.word, piece.count, order, word_bits, word, count, children)
+    return _Piece(piece.pos[:positions], word[:found].copy(), count[:found].copy()), children
 
 
 def _note_nodes(pieces: list[_Piece], first_node: int, node_at: np.ndarray, threads: int | None) -> None:
@@ -143,7 +165,7 @@ def _note_nodes(pieces: list[_Piece], first_node: int, node_at: np.ndarray, thre
     thread_map(note, zip(firsts.tolist(), pieces), threads)
 
 
-def _suffixes(piece: _Piece, node_at: np.ndarray) -> np.ndarray:
+def _suffixes(piece: _Piece, *, node_at: np.ndarray) -> np.ndarray:
     suffix = np.empty(len(piece.word), np.int32)
     kernels._link_suffixes(piece.pos, piece.count, node_at, suffix)
     return suffix
