@@ -137,7 +137,7 @@ class Encoder:
 
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All ids, offsets of sentences, and places of OOVs."""
-        return self._ids.joined(), np.concatenate(self._ends), np.concatenate(self._oov_at)
+        return self._ids.stored(), np.concatenate(self._ends), np.concatenate(self._oov_at)
 
     def _encoded(self, source: PathLike, chunk: bytes, first_line: int) -> _Chunk:
         text_bytes = len(chunk)

@@ -12,6 +12,7 @@ import mmap
 import os
 import tempfile
 import threading
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 from weakref import WeakSet
@@ -51,6 +52,7 @@ class Scratch:
         self._maps: WeakSet[mmap.mmap] = WeakSet()
         self._lock = threading.Lock()
         self._done = threading.Event()
+        self._files = ExitStack()
 
     def __enter__(self) -> Scratch:
         if self.budget is not None:
@@ -59,6 +61,7 @@ class Scratch:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._done.set()
+        self._files.close()
 
     def empty(self, size: int, dtype: Any) -> np.ndarray:
         """(size,) array whose content means nothing yet."""
@@ -70,9 +73,9 @@ class Scratch:
             os.posix_fallocate(file.fileno(), 0, nbytes)
             return self._mapped(file, 0, size, dtype)
 
-    def growing(self, dtype: Any) -> GrowingArray:
-        """An array that is made by appending."""
-        return GrowingArray(self, dtype)
+    def growing(self, dtype: Any, expected: int = 1 << 16) -> GrowingArray:
+        """An array that is made by appending; room for `expected` elements costs nothing until they are there."""
+        return GrowingArray(self, dtype, expected)
 
     def _file(self) -> BinaryIO:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=self.folder, buffering=0))
@@ -111,48 +114,35 @@ def _resident_bytes() -> int:
 class GrowingArray:
     """An array made by appending to it, in the memory or the files of a `Scratch`."""
 
-    def __init__(self, scratch: Scratch, dtype: Any) -> None:
+    def __init__(self, scratch: Scratch, dtype: Any, expected: int) -> None:
         self._scratch = scratch
         self._dtype = np.dtype(dtype)
-        self._sizes: list[int] = []
-        self._parts: list[np.ndarray] = []
-        self._file = None if scratch.budget is None else scratch._file()
+        self._size = 0
+        in_memory = scratch.budget is None
+        self._array = np.empty(expected if in_memory else 0, self._dtype)
+        self._file = None if in_memory else scratch._files.enter_context(scratch._file())
 
     def __len__(self) -> int:
-        return sum(self._sizes)
+        return self._size
 
     def append(self, part: np.ndarray) -> None:
         """Add the elements of `part`, which is of the right type. Raises InputError if the disk is full."""
-        self._sizes.append(len(part))
-        if self._file is None:
-            self._parts.append(part)
+        start, self._size = self._size, self._size + len(part)
+        if self._file is not None:
+            with explain_errors(self._scratch.folder, "keep temporary data"):
+                rest = part.data.cast("B") if len(part) else memoryview(b"")
+                while rest:
+                    rest = rest[self._file.write(rest) :]
             return
-        with explain_errors(self._scratch.folder, "keep temporary data"):
-            rest = part.data.cast("B") if len(part) else memoryview(b"")
-            while rest:
-                rest = rest[self._file.write(rest) :]
+        if self._size > len(self._array):
+            larger = np.empty(2 * self._size, self._dtype)
+            larger[:start] = self._array[:start]
+            self._array = larger
+        self._array[start : self._size] = part
 
-    def last(self, number: int) -> list[np.ndarray]:
-        """The parts appended last, as they are stored."""
-        if self._file is None:
-            return self._parts[len(self._parts) - number :]
-        sizes = self._sizes[len(self._sizes) - number :]
-        stored = self._stored(len(self) - sum(sizes))
-        ends = np.cumsum(sizes).tolist()
-        return [stored[end - size : end] for end, size in zip(ends, sizes)]
-
-    def joined(self) -> np.ndarray:
-        """All elements as one array, which ends the appending."""
-        if self._file is None:
-            whole = np.concatenate([np.zeros(0, self._dtype), *self._parts])
-        else:
-            whole = self._stored(0)
-            self._file.close()
-        self._parts = []
-        return whole
-
-    def _stored(self, start: int) -> np.ndarray:
-        size = len(self) - start
+    def stored(self, start: int = 0) -> np.ndarray:
+        """The elements from `start` on that are there now."""
+        size = self._size - start
         if self._file is None or not size:
-            return np.zeros(0, self._dtype)
+            return self._array[start : start + size]
         return self._scratch._mapped(self._file, start * self._dtype.itemsize, size, self._dtype)

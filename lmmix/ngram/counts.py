@@ -57,27 +57,30 @@ class _Piece:
 class _Arrays:
     """The arrays of the tree and the counts as they come, order by order and piece by piece."""
 
-    def __init__(self, scratch: Scratch, words: int) -> None:
-        self.word, self.count, self.children, self.suffix = (scratch.growing(np.int32) for _ in range(4))
-        self.word.append(np.zeros(1, np.int32))
-        self.count.append(np.zeros(1, np.int32))
-        self.children.append(np.array([words], np.int32))
+    def __init__(self, scratch: Scratch, words: int, expected: int) -> None:
+        self.word, self.count, self.begin, self.suffix = (scratch.growing(np.int32, expected) for _ in range(4))
+        for array in (self.word, self.count):
+            array.append(np.zeros(1, np.int32))
         self.suffix.append(np.zeros(1 + words, np.int32))
+        self.begin.append(np.array([1, 1 + words], np.int32))
+        self._children_end = 1 + words
 
     def add(self, word: np.ndarray, count: np.ndarray) -> None:
         """The next n-grams: their last words, and how often they occur."""
         self.word.append(word)
         self.count.append(count)
 
-    def finished(self, level: np.ndarray, scratch: Scratch) -> NgramCounts:
-        """The tree and the counts; nothing can be added any more."""
-        children = self.children.joined()
-        begin = scratch.empty(len(children) + 1, np.int32)
-        begin[0] = 1
-        np.cumsum(children, out=begin[1:])
-        begin[1:] += 1
-        tree = NgramTree(level, self.word.joined(), begin, self.suffix.joined())
-        return NgramCounts(tree, self.count.joined())
+    def add_children(self, children: np.ndarray) -> None:
+        """How many n-grams each of the next nodes is the context of."""
+        ends = np.cumsum(children, dtype=np.int32)
+        ends += self._children_end
+        self._children_end = int(ends[-1]) if len(ends) else self._children_end
+        self.begin.append(ends)
+
+    def finished(self, level: np.ndarray) -> NgramCounts:
+        """The tree and the counts."""
+        tree = NgramTree(level, self.word.stored(), self.begin.stored(), self.suffix.stored())
+        return NgramCounts(tree, self.count.stored())
 
 
 def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch: Scratch = IN_MEMORY) -> NgramCounts:
@@ -94,7 +97,7 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch
     kernels._pad_sentences(corpus.ids, corpus.offsets, seq)
     level = np.zeros(order + 2, np.int64)
     level[1] = 1
-    arrays = _Arrays(scratch, size)
+    arrays = _Arrays(scratch, size, 1 + size + order * positions)
     word_bits = max(1, (size - 1).bit_length())
     with task("counting", order) as advance:
         pieces = _unigrams(seq, size, arrays, scratch)
@@ -108,7 +111,7 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch
                 _note_nodes(pieces, int(level[n]), node_at, threads)
                 pieces = _longer(seq, pieces, n, word_bits, arrays, threads)
             advance(1)
-    return arrays.finished(level, scratch)
+    return arrays.finished(level)
 
 
 def _check_size(number: int, of_what: str) -> None:
@@ -125,13 +128,16 @@ def _unigrams(seq: np.ndarray, size: int, arrays: _Arrays, scratch: Scratch) -> 
     words, counts = np.arange(size, dtype=np.int32), np.diff(group).astype(np.int32)
     for lo, hi in bounds:
         arrays.add(words[lo:hi], counts[lo:hi])
-    return _stored_pieces([pos[group[lo] : group[hi]] for lo, hi in bounds], arrays)
+    places = [pos[group[lo] : group[hi]] for lo, hi in bounds]
+    return _stored_pieces(places, [hi - lo for lo, hi in bounds], arrays)
 
 
-def _stored_pieces(places: list[np.ndarray], arrays: _Arrays) -> list[_Piece]:
-    """The n-grams that were added last, in as many pieces as there are `places`."""
-    number = len(places)
-    return [_Piece(*parts) for parts in zip(places, arrays.word.last(number), arrays.count.last(number))]
+def _stored_pieces(places: list[np.ndarray], sizes: list[int], arrays: _Arrays) -> list[_Piece]:
+    """The n-grams that were added last: as many pieces as there are `places`, with `sizes` n-grams each."""
+    first = len(arrays.word) - sum(sizes)
+    word, count = arrays.word.stored(first), arrays.count.stored(first)
+    bounds = pairwise(np.cumsum([0, *sizes]).tolist())
+    return [_Piece(pos, word[lo:hi], count[lo:hi]) for pos, (lo, hi) in zip(places, bounds)]
 
 
 def _longer(
@@ -139,12 +145,13 @@ def _longer(
 ) -> list[_Piece]:
     """The n-grams one longer than those of `pieces`, which are of `order`."""
     refine = partial(_refined, seq, order=order, word_bits=word_bits)
-    places = []
+    places, sizes = [], []
     for longer, children in thread_imap(refine, pieces, threads):
         arrays.add(longer.word, longer.count)
-        arrays.children.append(children)
+        arrays.add_children(children)
         places.append(longer.pos)
-    return _stored_pieces(places, arrays)
+        sizes.append(len(longer.word))
+    return _stored_pieces(places, sizes, arrays)
 
 
 def _refined(seq: np.ndarray, piece: _Piece, *, order: int, word_bits: int) -> tuple[_Piece, np.ndarray]:
@@ -152,7 +159,7 @@ def _refined(seq: np.ndarray, piece: _Piece, *, order: int, word_bits: int) -> t
     word, count = np.empty(len(piece.pos), np.int32), np.empty(len(piece.pos), np.int32)
     children = np.empty(len(piece.word), np.int32)
     found, positions = kernels._refine(seq, piece.pos, piece.word, piece.count, order, word_bits, word, count, children)
-    return _Piece(piece.pos[:positions], word[:found].copy(), count[:found].copy()), children
+    return _Piece(piece.pos[:positions], word[:found], count[:found]), children
 
 
 def _note_nodes(pieces: list[_Piece], first_node: int, node_at: np.ndarray, threads: int | None) -> None:
