@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -11,6 +12,7 @@ import json
 import lzma
 import math
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -183,27 +185,54 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
             raise InputError(f"{name}: cannot write: it is a folder")
         if os.path.exists(target) and not os.path.isfile(target):
             # A pipe or a device such as /dev/null is written to, never replaced.
-            with open(target, "wb") as raw, _compressing(name, raw) as stream:
+            with open(target, "wb") as device, _compressing(name, device) as stream:
                 yield stream
             return
-        handle, temporary = _temporary_beside(target)
-        try:
-            with os.fdopen(handle, "wb") as raw, _compressing(name, raw) as stream:
-                yield stream
-            os.replace(temporary, target)
-        except BaseException:
+        with _replacing(target) as raw, _compressing(name, raw) as stream:
+            yield stream
+
+
+@contextlib.contextmanager
+def _replacing(target: str) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `target` when the block ends and vanishes when it fails.
+
+    Where the file system can, the file has no name until then, so that even a killed process leaves nothing.
+    """
+    folder, base = os.path.split(os.path.abspath(target))
+    temporary = os.path.join(folder, f".{base}.{secrets.token_hex(4)}.part")
+    handle, named = _new_file(folder, temporary)
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            yield raw
+            raw.flush()
+            if not named:
+                _give_name(handle, folder, temporary)
+                named = True
+        os.replace(temporary, target)
+    except BaseException:
+        if named:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+        raise
+
+
+def _new_file(folder: str, name: str) -> tuple[int, bool]:
+    """(descriptor of a new file in `folder`, whether it had to be given its name already)."""
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), False
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             raise
+    return os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), True
 
 
-def _temporary_beside(name: str) -> tuple[int, str]:
-    folder, base = os.path.split(os.path.abspath(name))
-    handle, temporary = tempfile.mkstemp(prefix=f".{base}.", suffix=".part", dir=folder)
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(temporary, 0o666 & ~mask)
-    return handle, temporary
+def _give_name(handle: int, folder: str, name: str) -> None:
+    at = os.open(folder, os.O_RDONLY)
+    try:
+        # Given a folder's descriptor, link() follows the symbolic link in /proc to the file.
+        os.link(f"/proc/self/fd/{handle}", os.path.basename(name), dst_dir_fd=at)
+    finally:
+        os.close(at)
 
 
 @contextlib.contextmanager

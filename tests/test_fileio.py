@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -176,6 +179,35 @@ def test_target_keeps_its_old_content_until_the_block_ends(tmp_path):
         stream.write(b"new")
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
+
+
+def test_killed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "old").write_bytes(b"old")
+    code = (
+        "import os, signal, sys; from lmmix.fileio import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as stream:\n"
+        "    stream.write(b'half'); stream.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / "old")])
+    assert ended.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"old"
+
+
+def test_file_system_without_nameless_files(tmp_path, monkeypatch):
+    def opened(path, flags, *arguments, plain=os.open):
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return plain(path, flags, *arguments)
+
+    monkeypatch.setattr(os, "open", opened)
+    with atomic_write(tmp_path / "new") as stream:
+        stream.write(b"content")
+        assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    with pytest.raises(KeyError), atomic_write(tmp_path / "new") as stream:
+        raise KeyError
+    assert (tmp_path / "new").read_bytes() == b"content" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_written_file_has_the_mode_of_any_new_file(tmp_path):
