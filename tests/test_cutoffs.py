@@ -18,7 +18,8 @@ from test_smoothing import BOTH_FORMS, ZIPF, check_against_naive
 from lmmix.corpus import corpus_from_lines, read_corpus
 from lmmix.errors import SettingError
 from lmmix.ngram.counts import count_ngrams
-from lmmix.ngram.estimate import SmoothingSettings, train_ngram
+from lmmix.ngram.estimate import train_ngram
+from lmmix.ngram.settings import SmoothingSettings
 
 CUTOFFS = st.sampled_from([(1, 2), (1, 1, 2), (1, 2, 3)])
 

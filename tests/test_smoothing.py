@@ -7,15 +7,13 @@ import math
 import naive_smoothing
 import numpy as np
 import pytest
-from conformance import check_language_model
 from hypothesis import given
 from hypothesis import strategies as st
 from test_counts import TEXTS
 
 from lmmix.corpus import Corpus, corpus_from_lines
-from lmmix.errors import SettingError
-from lmmix.ngram.counts import NgramCounts, count_ngrams
-from lmmix.ngram.estimate import SmoothingSettings, estimate, train_ngram
+from lmmix.ngram.estimate import train_ngram
+from lmmix.ngram.settings import SmoothingSettings
 from lmmix.vocab import Vocab
 
 BOTH_FORMS = ["mkn", "kn", "abs", "abs:0.25", "mkn:0.4/1/2", "wb"]
