@@ -85,8 +85,8 @@ def _checked(settings: SmoothingSettings, order: int) -> list[Smoothing]:
     minimum_counts(settings.min_counts, order)
     if settings.vocab_pad < 0:
         raise SettingError(f"vocab_pad is {settings.vocab_pad}; it must be 0 or more")
-    if settings.tune_discounts and any(settings.form(smoothing) != INTERPOLATED for smoothing in smoothings):
-        raise SettingError("discounts are tuned for interpolated models only; leave out --backoff")
+    if settings.tune_discounts and any(form != INTERPOLATED for form in settings.forms(smoothings)):
+        raise SettingError("discounts are tuned for interpolated models only; leave out --backoff and --plain-unigrams")
     return smoothings
 
 
@@ -123,8 +123,8 @@ def _estimated(
     """Probabilities and back-offs (linear), and the rule of each order."""
     tree = orders[0].tree
     contexts = int(tree.level[tree.order])
-    forms = [settings.form(smoothing) for smoothing in smoothings]
-    estimates = Estimates(np.empty(tree.size), np.empty(contexts), np.zeros(contexts) if BACKOFF in forms else None)
+    forms = settings.forms(smoothings)
+    estimates = Estimates(np.empty(tree.size), np.empty(contexts), np.zeros(contexts) if BACKOFF in forms[1:] else None)
     estimates.prob[0] = uniform
     rules: list[Rule] = []
     lower_minimum = 0.0

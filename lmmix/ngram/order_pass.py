@@ -68,12 +68,13 @@ def _estimate_piece(
     left = np.where(total > 0, left, 1.0)
     weight = left if form == INTERPOLATED else np.zeros(hi - lo)
     backoff = left
-    if estimates.rest is not None:
+    if form == BACKOFF or estimates.rest is not None:
         unseen = _unseen_mass(counts, lower_minimum, estimates, lo, hi)
-        estimates.rest[lo:hi] = left * unseen if form == INTERPOLATED else left * (unseen > 0)
         if form == BACKOFF:
             weight = np.where(unseen > 0, 0.0, left)
             backoff = np.divide(left, unseen, out=np.ones(hi - lo), where=unseen > 0)
+        if estimates.rest is not None:
+            estimates.rest[lo:hi] = backoff * unseen
     estimates.backoff[lo:hi] = backoff
     kernels._share_out(
         tree.begin, tree.suffix, counts.counts, counts.raw, counts.minimum, rule.discount, lo, hi,

@@ -42,6 +42,9 @@ class SmoothingSettings:
         The uniform distribution below the unigrams is over at least so many words (`--vocab_pad` of KenLM).
     closed : bool
         `<unk>` has probability 0 unless the text contains it.
+    interpolate_unigrams : bool
+        If False, unigrams back off even in an interpolated model: what discounts leave goes to words that do not
+        occur, as in SRILM and IRSTLM and with `--interpolate_unigrams 0` of KenLM.
     """
 
     smoothing: str = "mkn"
@@ -51,20 +54,27 @@ class SmoothingSettings:
     tune_discounts: Corpus | None = None
     vocab_pad: int = 0
     closed: bool = False
+    interpolate_unigrams: bool = True
 
     def smoothings(self, order: int) -> list[Smoothing]:
         """The smoothing of each order 1…`order`. Raises SettingError for names, numbers or forms that cannot be."""
         found = [_parsed(name.strip()) for name in self.smoothing.split(",")]
         if len(found) > order:
             raise SettingError(f"smoothing is {self.smoothing!r}: {len(found)} names for the {order} orders there are")
-        for smoothing in found:
-            self.form(smoothing)
+        for n, smoothing in enumerate(found, 1):
+            self.form(smoothing, n)
             if CONSTANT in smoothing.forms and any(other != smoothing for other in found):
                 raise SettingError(f"smoothing is {self.smoothing!r}; {smoothing.name} stands alone for all orders")
         return found + [found[-1]] * (order - len(found))
 
-    def form(self, smoothing: Smoothing) -> str:
+    def forms(self, smoothings: Sequence[Smoothing]) -> list[str]:
+        """The form of each order, given its smoothing."""
+        return [self.form(smoothing, n) for n, smoothing in enumerate(smoothings, 1)]
+
+    def form(self, smoothing: Smoothing, order: int) -> str:
         """INTERPOLATED, BACKOFF or CONSTANT. Raises SettingError if the smoothing lacks the form asked for."""
+        if order == 1 and not self.interpolate_unigrams and BACKOFF in smoothing.forms:
+            return BACKOFF
         if self.interpolated is None:
             return smoothing.forms[0]
         form = INTERPOLATED if self.interpolated else BACKOFF

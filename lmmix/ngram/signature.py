@@ -21,7 +21,7 @@ def signature_of(
     closed: bool,
 ) -> str:
     """One line; where all orders agree a value stands once, else with commas between, the last for all above."""
-    forms = [settings.form(smoothing) for smoothing in smoothings]
+    forms = settings.forms(smoothings)
     parts = [f"order:{order}", f"smoothing:{_run(smoothing.name for smoothing in smoothings)}"]
     parts.append(f"interpolated:{_run(_INTERPOLATED[form] for form in forms)}")
     parts += ["distribution:no"] if CONSTANT in forms else []
