@@ -33,6 +33,11 @@ def katz_ratios(of: Mapping[int, int]) -> list[float]:
     return result
 
 
+def bucket_of(total: float) -> int:
+    """⌊log2 C⌋, 0 for sums of counts below 1."""
+    return max(0, math.floor(math.log2(total)))
+
+
 class Smoothed:
     """p(word | history) with one smoothing an order.
 
@@ -98,7 +103,8 @@ class Smoothed:
 
     def kept(self, ngram: Ngram) -> bool:
         """Whether the n-gram is in the model."""
-        return ngram in self.count and (len(ngram) == 1 or self.raw[ngram] >= self.minimum[len(ngram) - 1])
+        minimum = self.minimum[len(ngram) - 1]
+        return ngram in self.count and (minimum <= 1 or self.raw[ngram] >= minimum)
 
     def alpha(self, ngram: Ngram) -> float:
         """Discounted relative frequency of an n-gram that is in the model."""
@@ -112,7 +118,7 @@ class Smoothed:
             delta = float(given)
             return (count + delta) / (total + delta * len(self.events))
         if kind == "jm":
-            return self.lambdas[n - 1][math.floor(math.log2(total))] * count / total
+            return self.lambdas[n - 1][bucket_of(total)] * count / total
         if kind == "stupid":
             return count / total
         table = self.table[n - 1]
@@ -128,6 +134,8 @@ class Smoothed:
 
     def prob(self, word: str, history: Ngram) -> float:
         """p(word | the last order − 1 words of history)."""
+        if not self.order:
+            return self.uniform
         return self._prob(word, history[max(0, len(history) - self.order + 1) :])
 
     def _lower(self, word: str, history: Ngram) -> float:
@@ -155,3 +163,38 @@ class Smoothed:
         if not history:
             return left / (self.pad - len(alpha))
         return left * self._lower(word, history) / math.fsum(self._lower(other, history) for other in others)
+
+
+def jelinek_mercer_weights(
+    sentences: Sequence[Sequence[str]], dev: Sequence[Sequence[str]], order: int, vocab: Sequence[str]
+) -> list[dict[int, float]]:
+    """λ by order and bucket, each where the derivative of the log-likelihood and its prior is 0, by bisection."""
+    lambdas: list[dict[int, float]] = []
+    raw = naive_ngram.counts(sentences, order)
+    totals: Counter[Ngram] = Counter()
+    for ngram, count in raw.items():
+        if ngram != ("<s>",):
+            totals[ngram[:-1]] += count
+    for n in range(1, order + 1):
+        lower = Smoothed(sentences, ["jm"] * (n - 1), vocab, [True] * (n - 1), lambdas=lambdas)
+        pairs: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        for sentence in dev:
+            words = ["<s>", *(word if word in vocab else "<unk>" for word in sentence), "</s>"]
+            for end in range(1, len(words)):
+                history = tuple(words[end - n + 1 : end])
+                if end - n + 1 >= 0 and totals[history]:
+                    below = lower.prob(words[end], tuple(words[:end]))
+                    seen = raw[(*history, words[end])] / totals[history]
+                    pairs[bucket_of(totals[history])].append((seen, below))
+        size = 1 + max(bucket_of(total) for context, total in totals.items() if len(context) == n - 1 and total)
+        lambdas.append({bucket: _root(pairs[bucket]) for bucket in range(size)})
+    return lambdas
+
+
+def _root(pairs: Sequence[tuple[float, float]]) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        slope = sum((a - b) / (middle * a + (1 - middle) * b) for a, b in pairs) + 1 / middle - 1 / (1 - middle)
+        low, high = (middle, high) if slope > 0 else (low, middle)
+    return (low + high) / 2

@@ -7,15 +7,23 @@ from dataclasses import dataclass
 
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
+from lmmix.ngram.additive import additive
+from lmmix.ngram.jelinek_mercer import jelinek_mercer
+from lmmix.ngram.katz import katz
 from lmmix.ngram.kneser_ney import absolute, kneser_ney, modified_kneser_ney
 from lmmix.ngram.smoothing import BACKOFF, CONSTANT, INTERPOLATED, Smoothing
-from lmmix.ngram.witten_bell import WittenBell
+from lmmix.ngram.stupid_backoff import stupid_backoff
+from lmmix.ngram.witten_bell import witten_bell
 
 SMOOTHINGS: dict[str, Callable[..., Smoothing]] = {
     "mkn": modified_kneser_ney,
     "kn": kneser_ney,
     "abs": absolute,
-    "wb": WittenBell,
+    "wb": witten_bell,
+    "katz": katz,
+    "jm": jelinek_mercer,
+    "add": additive,
+    "stupid": stupid_backoff,
 }
 """What makes each smoothing; takes the numbers behind its name, as in `abs:0.5`."""
 

@@ -45,3 +45,8 @@ class WittenBell:
     def rule(self, counts: OrderCounts) -> WittenBellRule:
         """The same for all orders."""
         return WittenBellRule()
+
+
+def witten_bell() -> WittenBell:
+    """Witten–Bell smoothing; takes no numbers."""
+    return WittenBell()
