@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 Ngram = tuple[str, ...]
 
@@ -17,6 +17,30 @@ def counts(sentences: Sequence[Sequence[str]], order: int) -> Counter[Ngram]:
         for n in range(1, order + 1):
             found.update(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
     return found
+
+
+def on_a_line(of: Mapping[int, float], largest: int) -> dict[int, float]:
+    """n_r = A·r^b through n_1…n_largest that are not zero, by the normal equations; empty without two of them."""
+    points = [(math.log(r), math.log(of[r])) for r in range(1, largest + 1) if of.get(r)]
+    if len(points) < 2:
+        return {}
+    mean_x, mean_y = (sum(point[k] for point in points) / len(points) for k in (0, 1))
+    b = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    return {r: math.exp(mean_y + b * (math.log(r) - mean_x)) for r in range(1, largest + 1)}
+
+
+def modified_discounts(of: Mapping[int, int]) -> list[float]:
+    """D1, D2, D3+ from counts of counts, from the line through them, or fixed."""
+    result = []
+    for r, fixed in ((1, 0.5), (2, 1.0), (3, 1.5)):
+        chosen = fixed
+        for n in (on_a_line(of, 4), of):
+            if n.get(1) and n.get(2) and n.get(r):
+                y = n[1] / (n[1] + 2 * n[2])
+                value = r - (r + 1) * y * n.get(r + 1, 0) / n[r]
+                chosen = value if 0 < value <= r else chosen
+        result.append(chosen)
+    return result
 
 
 class KneserNey:
@@ -41,14 +65,7 @@ class KneserNey:
 
     def _discounts(self, n: int) -> list[float]:
         of = Counter(c for ngram, c in self.count.items() if len(ngram) == n)
-        result = []
-        for r, fallback in ((1, 0.5), (2, 1.0), (3, 1.5)):
-            value = math.nan
-            if of[1] and of[2] and of[r]:
-                y = of[1] / (of[1] + 2 * of[2])
-                value = r - (r + 1) * y * of[r + 1] / of[r]
-            result.append(value if 0 < value <= r else fallback)
-        return result
+        return modified_discounts(of)
 
     def prob(self, word: str, history: Ngram) -> float:
         """p(word | the last order − 1 words of history)."""

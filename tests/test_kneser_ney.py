@@ -16,7 +16,7 @@ from test_counts import TEXTS
 
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import SettingError
-from lmmix.ngram.discounts import modified_kn_discounts
+from lmmix.ngram.discounts import modified_discounts
 from lmmix.ngram.estimate import train_ngram
 from lmmix.vocab import Vocab
 
@@ -70,28 +70,43 @@ def test_unk_in_the_text_is_an_ordinary_word() -> None:
 def test_discounts_from_counts_of_counts() -> None:
     # Y = 100 / (100 + 2·40) = 5/9; D1 = 1 − 2Y·40/100, D2 = 2 − 3Y·20/40, D3 = 3 − 4Y·10/20
     y = 5 / 9
-    found = modified_kn_discounts(np.array([0, 100, 40, 20, 10]), 3)
-    assert found.values == pytest.approx((1 - 0.8 * y, 2 - 1.5 * y, 3 - 2 * y)) and not found.fallback
+    found = modified_discounts(np.array([0, 100, 40, 20, 10, 0, 0, 0]), 3)
+    assert found.values == pytest.approx((1 - 0.8 * y, 2 - 1.5 * y, 3 - 2 * y)) and not found.fixed
+
+
+def test_discounts_are_extrapolated_along_a_line() -> None:
+    # n_r = 400 / r², of which n3 and n4 are missing: n3 = 44.4, n4 = 25, Y = 2/3, D3 = 3 − 4Y·25/44.4
+    found = modified_discounts(np.array([0, 400, 100, 0, 0, 3, 0, 0]), 2)
+    assert found.values == pytest.approx((1 - 4 / 3 / 4, 2.0, 3 - 8 / 3 * 9 / 16))
+    assert (found.fitted, found.fixed) == ((3,), ())
 
 
 @pytest.mark.parametrize(
-    ("counts", "fallback"),
+    ("counts", "fitted", "fixed"),
     [
-        ([0, 0, 0, 0, 0], ("D1", "D2", "D3")),
-        ([0, 5, 0, 2, 1], ("D1", "D2", "D3")),
-        ([0, 0, 5, 2, 1], ("D1", "D2", "D3")),
-        ([0, 9, 4, 0, 0], ("D3",)),
-        ([0, 30, 14, 25, 72], ("D2", "D3")),
+        ([0, 0, 0, 0, 0, 4], (), (3,)),
+        ([0, 5, 0, 2, 1, 0], (1, 3), ()),
+        ([0, 5, 0, 0, 0, 9], (), (1, 3)),
+        ([0, 0, 5, 2, 1, 0], (2, 3), ()),
+        ([0, 9, 4, 0, 0, 2], (3,), ()),
+        ([0, 30, 14, 25, 72, 0], (2, 3), ()),
     ],
 )
 def test_degenerate_discounts_fall_back_and_are_logged(
-    counts: list[int], fallback: tuple[str, ...], caplog: pytest.LogCaptureFixture
+    counts: list[int], fitted: tuple[int, ...], fixed: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "lmmix"):
-        found = modified_kn_discounts(np.array(counts), 2)
-    assert found.fallback == fallback
+        found = modified_discounts(np.array([*counts, 0, 0]), 2)
+    assert (found.fitted, found.fixed) == (fitted, fixed)
     assert all(0 < value <= r for r, value in enumerate(found.values, 1))
-    assert "order 2" in caplog.text and fallback[0] in caplog.text
+    assert "order 2" in caplog.text and all(f"D{r}" in caplog.text for r in (*fitted, *fixed))
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 0, 0, 0, 0, 0, 0], [0, 9, 4, 0, 0, 0, 0, 0]])
+def test_discounts_that_no_ngram_needs_are_not_logged(counts: list[int], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "lmmix"):
+        found = modified_discounts(np.array(counts), 2)
+    assert not caplog.text and not found.fitted and not found.fixed
 
 
 def test_result_does_not_depend_on_threads(corpus: Corpus) -> None:

@@ -123,3 +123,32 @@ def _link_suffixes(word, begin, suffix, parent, first, missing):
         suffix[first + i] = found if found >= 0 else 1 + wanted
         count += missing[i]
     return count
+
+
+@kernel("void(i4[::1], i4[::1], i4[::1], i8, i8, i4[::1], i8[::1], i4[:, ::1], i4[:, ::1])")
+def _trace(word, begin, suffix, top, orders, ids, offsets, ngram, context):
+    """ngram[n − 1, t] and context[n − 1, t] become the nodes of the n-gram that ends in event t and of its context.
+
+    What the tree lacks is left as it is. In a tree of counts the suffix of a node is one word shorter.
+    """
+    for s in range(offsets.size - 1):
+        node = np.int64(1 + BOS) if orders > 1 else np.int64(0)
+        length = 1 if orders > 1 else 0
+        for t in range(offsets[s], offsets[s + 1]):
+            longest = np.int64(-1)
+            reached = 0
+            while length >= 0:
+                context[length, t] = node
+                found = _find_child(word, begin[node], begin[node + 1], np.int64(ids[t]))
+                if found >= 0:
+                    ngram[length, t] = found
+                    if longest < 0:
+                        longest = found
+                        reached = length + 1
+                node = np.int64(suffix[node])
+                length -= 1
+            node = longest
+            length = reached
+            if node >= top:
+                node = np.int64(suffix[node])
+                length -= 1

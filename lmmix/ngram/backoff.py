@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,14 +36,25 @@ class BackoffModel:
         Natural log of the back-off weight of each node below the highest order.
     vocab, signature
         See `lmmix.lm.LanguageModel`.
+    parameters : sequence of dict
+        What smoothing found for each order; empty in a model that was read from a file.
     """
 
-    def __init__(self, tree: NgramTree, logp: np.ndarray, backoff: np.ndarray, vocab: Vocab, signature: str) -> None:
+    def __init__(
+        self,
+        tree: NgramTree,
+        logp: np.ndarray,
+        backoff: np.ndarray,
+        vocab: Vocab,
+        signature: str,
+        parameters: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self.tree = tree
         self.logp = logp
         self.backoff = backoff
         self.vocab = vocab
         self.signature = signature
+        self.parameters = parameters
         self._top = int(tree.level[tree.order])
         self._arrays = (tree.word, tree.begin, tree.suffix, logp, backoff)
 

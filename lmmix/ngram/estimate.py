@@ -1,17 +1,33 @@
-"""From a text to an n-gram model."""
+"""From a text or its n-gram counts to a model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
+from lmmix.ngram import _smooth_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.counts import count_ngrams
-from lmmix.ngram.kneser_ney import estimate_kneser_ney
+from lmmix.ngram.counts import NgramCounts, count_ngrams
+from lmmix.ngram.cutoffs import minimum_counts, without_rare
+from lmmix.ngram.held_out import HeldOut
+from lmmix.ngram.kneser_ney import adjusted_counts
+from lmmix.ngram.order_pass import Estimates, estimate_order
+from lmmix.ngram.settings import SmoothingSettings
+from lmmix.ngram.signature import signature_of
+from lmmix.ngram.smoothing import BACKOFF, INTERPOLATED, OrderCounts, Rule, Smoothing
+from lmmix.ngram.tune_discounts import tuned
+from lmmix.parallel import cut, thread_map
+from lmmix.progress import task
+from lmmix.vocab import BOS, UNK, Vocab
 
-SMOOTHINGS = {"mkn": estimate_kneser_ney}
 
-
-def train_ngram(corpus: Corpus, order: int = 5, smoothing: str = "mkn", threads: int | None = None) -> BackoffModel:
+def train_ngram(
+    corpus: Corpus, order: int = 5, smoothing: str | SmoothingSettings = "mkn", threads: int | None = None
+) -> BackoffModel:
     """Count the n-grams of `corpus` and smooth them.
 
     Parameters
@@ -21,14 +37,112 @@ def train_ngram(corpus: Corpus, order: int = 5, smoothing: str = "mkn", threads:
         of the uniform distribution.
     order : int
         Length of the longest n-grams, 1 or more.
-    smoothing : {"mkn"}
-        Interpolated modified Kneser–Ney.
+    smoothing : str or SmoothingSettings
+        A name (see `SmoothingSettings`), or all settings.
     threads : int, optional
         Default: all cores. The result does not depend on it.
 
-    Raises SettingError for an order below 1 or an unknown smoothing.
+    Raises SettingError for an order below 1 or settings that cannot be.
     """
-    if smoothing not in SMOOTHINGS:
-        raise SettingError(f"smoothing is {smoothing!r}; there is {', '.join(SMOOTHINGS)}")
-    counts = count_ngrams(corpus, order, threads)
-    return SMOOTHINGS[smoothing](counts, corpus.vocab, threads)
+    settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
+    if order >= 1:
+        _checked(settings, order)
+    return estimate(count_ngrams(corpus, order, threads), corpus.vocab, settings, threads)
+
+
+def estimate(
+    counts: NgramCounts, vocab: Vocab, smoothing: str | SmoothingSettings = "mkn", threads: int | None = None
+) -> BackoffModel:
+    """The model over `vocab` that the counts give; see `train_ngram`.
+
+    The uniform distribution below the unigrams is over all words, `<unk>` and `</s>`, without `<s>`.
+    """
+    settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
+    tree = counts.tree
+    smoothings = _checked(settings, tree.order)
+    _check_counts(counts, smoothings)
+    impossible = [BOS, UNK] if settings.closed and not counts.count[1 + UNK] else [BOS]
+    events = len(vocab) - len(impossible)
+    uniform = 1.0 / max(settings.vocab_pad, events)
+    orders = _orders(counts, smoothings, settings.min_counts, events, threads)
+    smoothings = smoothings[: len(orders)]
+    if settings.tune_discounts:
+        dev = HeldOut(tree, settings.tune_discounts.recode(vocab), uniform, impossible)
+        smoothings = list(tuned(orders, smoothings, dev))
+    held_out = HeldOut(tree, settings.held_out.recode(vocab), uniform, impossible) if settings.held_out else None
+    estimates, rules = _estimated(orders, smoothings, settings, uniform, impossible, held_out, threads)
+    signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in impossible)
+    minimum = minimum_counts(settings.min_counts, tree.order)
+    tree, prob, backoff = without_rare(counts, minimum, estimates.prob, estimates.backoff)
+    _log_in_place(prob, threads)
+    _log_in_place(backoff, threads)
+    return BackoffModel(tree, prob, backoff, vocab, signature, [rule.parameters() for rule in rules])
+
+
+def _checked(settings: SmoothingSettings, order: int) -> list[Smoothing]:
+    """The smoothing of each order. Raises SettingError for settings that cannot be."""
+    smoothings = settings.smoothings(order)
+    minimum_counts(settings.min_counts, order)
+    if settings.vocab_pad < 0:
+        raise SettingError(f"vocab_pad is {settings.vocab_pad}; it must be 0 or more")
+    if settings.tune_discounts and any(form != INTERPOLATED for form in settings.forms(smoothings)):
+        raise SettingError("discounts are tuned for interpolated models only; leave out --backoff and --plain-unigrams")
+    return smoothings
+
+
+def _check_counts(counts: NgramCounts, smoothings: Sequence[Smoothing]) -> None:
+    """Raise SettingError for fractional counts where a smoothing needs whole ones."""
+    for smoothing in smoothings:
+        if counts.count.dtype.kind == "f" and not smoothing.fractional:
+            raise SettingError(
+                f"smoothing {smoothing.name} needs whole counts, and these are fractions: use --smoothing wb"
+            )
+
+
+def _orders(
+    counts: NgramCounts, smoothings: Sequence[Smoothing], min_counts: Sequence[int], events: int, threads: int | None
+) -> list[OrderCounts]:
+    """What each order that has n-grams is estimated from, order 1 first."""
+    tree = counts.tree
+    minimum = minimum_counts(min_counts, tree.order)
+    used = adjusted_counts(counts, [n for n, smoothing in enumerate(smoothings, 1) if smoothing.continuation], threads)
+    filled = [n for n, size in enumerate(tree.counts(), 1) if size]
+    # `<s>` occurs, but is no event: what cut-offs judge at order 1 must not hold it.
+    return [OrderCounts(tree, n, used, used if n == 1 else counts.count, minimum[n], events) for n in filled]
+
+
+def _estimated(
+    orders: Sequence[OrderCounts],
+    smoothings: Sequence[Smoothing],
+    settings: SmoothingSettings,
+    uniform: float,
+    impossible: Sequence[int],
+    held_out: HeldOut | None,
+    threads: int | None,
+) -> tuple[Estimates, list[Rule]]:
+    """Probabilities and back-offs (linear), and the rule of each order."""
+    tree = orders[0].tree
+    contexts = int(tree.level[tree.order])
+    forms = settings.forms(smoothings)
+    estimates = Estimates(np.empty(tree.size), np.empty(contexts), np.zeros(contexts) if BACKOFF in forms[1:] else None)
+    estimates.prob[0] = uniform
+    rules: list[Rule] = []
+    lower_minimum = 0.0
+    with task("smoothing", len(orders)) as advance:
+        for order, smoothing, form in zip(orders, smoothings, forms):
+            rules.append(smoothing.rule(replace(order, held_out=held_out)))
+            estimate_order(order, rules[-1], form, lower_minimum, estimates, threads)
+            if order.order == 1:
+                estimates.prob[[1 + word for word in impossible]] = 0.0
+                if estimates.rest is not None:
+                    estimates.rest[0] = 0.0
+            if held_out is not None:
+                held_out.advance(order.order, estimates.prob, estimates.backoff)
+            lower_minimum = order.minimum if order.order > 1 else 0.0
+            advance(1)
+    estimates.backoff[int(tree.level[len(orders)]) :] = 1.0
+    return estimates, rules
+
+
+def _log_in_place(values: np.ndarray, threads: int | None) -> None:
+    thread_map(lambda piece: kernels._log_in_place(values, *piece), cut(len(values), 1 << 20), threads)

@@ -1,28 +1,33 @@
-"""Interpolated modified Kneser–Ney smoothing (Chen & Goodman 1999, "An empirical study of smoothing techniques")."""
+"""Discounting by subtraction: modified and original Kneser–Ney, and absolute discounting.
+
+Chen & Goodman (1999), "An empirical study of smoothing techniques for language modeling"; Kneser & Ney (1995),
+"Improved backing-off for m-gram language modeling"; Ney, Essen & Kneser (1994), "On structuring probabilistic
+dependences in stochastic language modelling".
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
-from lmmix import __version__
+from lmmix.errors import SettingError
 from lmmix.ngram import _smooth_kernels as kernels
-from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.counts import NgramCounts
-from lmmix.ngram.discounts import Discounts, modified_kn_discounts
-from lmmix.ngram.tree import NgramTree
-from lmmix.parallel import cut, thread_map
-from lmmix.progress import task
-from lmmix.vocab import BOS, Vocab
-
-PIECE_CONTEXTS = 1 << 18
-"""Contexts a thread estimates at a time."""
+from lmmix.ngram.discounts import Discounts, absolute_discount, counts_of_counts, modified_discounts
+from lmmix.ngram.smoothing import BACKOFF, INTERPOLATED, OrderCounts
+from lmmix.parallel import thread_map
+from lmmix.vocab import BOS
 
 
-def adjusted_counts(counts: NgramCounts, threads: int | None = None) -> np.ndarray:
-    """(M,) int32: raw counts at the highest order, below it the number of different words seen before.
+def adjusted_counts(counts: NgramCounts, orders: Collection[int], threads: int | None = None) -> np.ndarray:
+    """(M,) counts: raw ones, but in `orders` the number of different words seen before each n-gram.
 
-    N-grams that begin with `<s>` keep their raw count, since nothing comes before them. `<s>` itself, which
-    is no event, gets 0.
+    N-grams that begin with `<s>` keep their raw count, since nothing comes before them, as do those of the
+    highest order. `<s>` itself, which is no event, gets 0.
     """
     tree = counts.tree
     adjusted = counts.count.copy()
@@ -34,72 +39,84 @@ def adjusted_counts(counts: NgramCounts, threads: int | None = None) -> np.ndarr
         kept = tree.starting_with_bos(order)
         adjusted[kept] = counts.count[kept]
 
-    thread_map(adjust, range(1, tree.order), threads)
+    thread_map(adjust, [order for order in orders if order < tree.order], threads)
     adjusted[1 + BOS] = 0
     return adjusted
 
 
-def counts_of_counts(tree: NgramTree, adjusted: np.ndarray, order: int) -> np.ndarray:
-    """(5,) int64: entry r is the number of n-grams of `order` with adjusted count r, for r = 1…4."""
-    histogram = np.zeros(5, np.int64)
-    nodes = tree.nodes(order)
-    kernels._counts_of_counts(adjusted, nodes.start, nodes.stop, histogram)
-    return histogram
+@dataclass(frozen=True)
+class DiscountRule:
+    """α = (c − D(c)) / C(h)."""
+
+    discounts: Discounts
+
+    @cached_property
+    def discount(self) -> np.ndarray:
+        """(K + 1,) the table of D."""
+        return self.discounts.table()
+
+    def shares(self, total: np.ndarray, taken: np.ndarray, types: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Rule`."""
+        return total, taken / total
+
+    def parameters(self) -> dict[str, Any]:
+        """The discounts."""
+        return {"discounts": list(self.discounts.values)}
+
+    def notes(self) -> dict[str, str]:
+        """Discounts that counts of counts could not give."""
+        ways = {"extrapolated": self.discounts.fitted, "fallback": self.discounts.fixed}
+        return {way: "+".join(f"D{r}" for r in of) for way, of in ways.items() if of}
 
 
-def estimate_kneser_ney(counts: NgramCounts, vocab: Vocab, threads: int | None = None) -> BackoffModel:
-    """Interpolated modified Kneser–Ney over `vocab`, unigrams interpolated with the uniform distribution.
+@dataclass(frozen=True)
+class Discounting:
+    """Absolute discounting in its three kinds.
 
-    The uniform distribution is over the V − 1 possible events: all words, `<unk>` and `</s>`, without `<s>`.
+    `estimate` gives the discounts from counts of counts and the order; `given` are those to use instead.
     """
-    tree = counts.tree
-    adjusted = adjusted_counts(counts, threads)
-    discounts = [
-        modified_kn_discounts(counts_of_counts(tree, adjusted, n), n)
-        for n in range(1, tree.order + 1)
-        if tree.counts()[n - 1] > 0
-    ]
-    prob = np.empty(tree.size)
-    backoff = np.empty(int(tree.level[tree.order]))
-    prob[0] = 1.0 / (len(vocab) - 1)
-    with task("smoothing", tree.order) as advance:
-        for n, discount in enumerate(discounts, 1):
-            _estimate_order(tree, adjusted, discount, n, prob, backoff, threads)
-            advance(1)
-    prob[1 + BOS] = 0.0
-    backoff[int(tree.level[len(discounts)]) :] = 1.0
-    _log_in_place(prob, threads)
-    _log_in_place(backoff, threads)
-    return BackoffModel(tree, prob, backoff, vocab, _signature(tree, discounts, vocab))
+
+    kind: str
+    estimate: Callable[[np.ndarray, int], Discounts]
+    n_discounts: int
+    continuation: bool
+    given: tuple[float, ...] = ()
+    forms: tuple[str, ...] = (INTERPOLATED, BACKOFF)
+    fractional: bool = False
+
+    @property
+    def name(self) -> str:
+        """The kind, with the discounts if they were given."""
+        return ":".join([self.kind, *("/".join(f"{value:.6g}" for value in self.given) for _ in self.given[:1])])
+
+    def with_discounts(self, values: tuple[float, ...]) -> Discounting:
+        """The same with discounts given by hand. Raises SettingError unless each D_r is in (0, r]."""
+        if len(values) != self.n_discounts or not all(0 < value <= r for r, value in enumerate(values, 1)):
+            limits = ", ".join(f"D{r} in (0, {r}]" for r in range(1, self.n_discounts + 1))
+            raise SettingError(f"discounts of {self.kind} are {', '.join(map(str, values))}; it takes {limits}")
+        return Discounting(self.kind, self.estimate, self.n_discounts, self.continuation, values)
+
+    def rule(self, counts: OrderCounts) -> DiscountRule:
+        """The discounts given, or those from counts of counts."""
+        if self.given:
+            return DiscountRule(Discounts(self.given))
+        return DiscountRule(self.estimate(counts_of_counts(counts.tree, counts.counts, counts.order), counts.order))
 
 
-def _estimate_order(
-    tree: NgramTree,
-    adjusted: np.ndarray,
-    discount: Discounts,
-    order: int,
-    prob: np.ndarray,
-    backoff: np.ndarray,
-    threads: int | None,
-) -> None:
-    contexts = tree.nodes(order - 1)
-    table = discount.table()
-
-    def estimate(piece: tuple[int, int]) -> None:
-        lo, hi = contexts.start + piece[0], contexts.start + piece[1]
-        kernels._interpolate(tree.begin, tree.suffix, adjusted, table, lo, hi, prob, backoff)
-
-    thread_map(estimate, cut(contexts.stop - contexts.start, PIECE_CONTEXTS), threads)
+def modified_kneser_ney(*discounts: float) -> Discounting:
+    """Modified Kneser–Ney: three discounts an order, on adjusted counts."""
+    return _discounting(Discounting("mkn", modified_discounts, 3, continuation=True), discounts)
 
 
-def _log_in_place(values: np.ndarray, threads: int | None) -> None:
-    thread_map(lambda piece: kernels._log_in_place(values, *piece), cut(len(values), 1 << 20), threads)
+def kneser_ney(*discounts: float) -> Discounting:
+    """Original Kneser–Ney: one discount an order, on adjusted counts."""
+    return _discounting(Discounting("kn", absolute_discount, 1, continuation=True), discounts)
 
 
-def _signature(tree: NgramTree, discounts: list[Discounts], vocab: Vocab) -> str:
-    fallback = [f"{n}:{'+'.join(d.fallback)}" for n, d in enumerate(discounts, 1) if d.fallback]
-    parts = [f"order:{tree.order}", "smoothing:mkn", "interpolated:yes", "unigrams:uniform"]
-    parts += [f"fallback:{','.join(fallback)}"] if fallback else []
-    return "|".join(
-        [*parts, f"tokens:{vocab.tokenizer}", f"vocab:{vocab.fingerprint}", "eos:yes", f"lmmix:{__version__}"]
-    )
+def absolute(*discounts: float) -> Discounting:
+    """Absolute discounting: one discount an order, on raw counts."""
+    return _discounting(Discounting("abs", absolute_discount, 1, continuation=False), discounts)
+
+
+def _discounting(smoothing: Discounting, discounts: tuple[float, ...]) -> Discounting:
+    return smoothing.with_discounts(discounts) if discounts else smoothing
