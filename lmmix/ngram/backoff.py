@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, Vocab
+
+if TYPE_CHECKING:
+    from lmmix.ngram.sentence import SentenceScorer
 
 logger = logging.getLogger("lmmix")
 
@@ -72,6 +76,28 @@ class BackoffModel:
         """(T,) int64: the lengths of `score_with_lengths`."""
         return self.score_with_lengths(corpus, threads)[1]
 
+    def score_sentence(self, text: str, bos: bool = True, eos: bool = True) -> float:
+        """ln p of the words of `text` and of the `</s>` behind them: the sum over its events.
+
+        Without `bos` the sentence does not begin with `<s>`: nothing is known of what stands before it. Without `eos`
+        `</s>` is no event. Raises InputError for `<s>` or `</s>` in the text.
+        """
+        return self._sentences.score(text, bos, eos)
+
+    def full_scores(self, text: str, bos: bool = True, eos: bool = True) -> np.ndarray:
+        """(events,) of what `score_sentence` sums up: a record ``(logp, length, oov)`` for each event.
+
+        `logp` is ln p, `length` the words in the longest known n-gram that ends in the event, `oov` says whether the
+        vocabulary lacks the word. ``scores["logp"]`` is a column, ``scores.tolist()`` a list of tuples.
+        """
+        return self._sentences.events(text, bos, eos)
+
+    @cached_property
+    def _sentences(self) -> SentenceScorer:
+        from lmmix.ngram.sentence import SentenceScorer
+
+        return SentenceScorer(self.tree, self.logp, self.backoff, self.vocab)
+
     def _found(self, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
         """(T,) ln p of each event, and (T,) int32 the node of the longest known n-gram that ends in it."""
         corpus = corpus.recode(self.vocab)
@@ -98,9 +124,10 @@ class BackoffModel:
             within = np.arange(len(first)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
             first = begin + LONGEST * within
             end = np.minimum(first + LONGEST, np.repeat(end, pieces))
-            begin = np.maximum(begin, first - max(0, self.order - 2))
+            start = np.maximum(begin, first - max(0, self.order - 2))
             if self.order > 1:
-                node = np.where(within > 0, 1 + ids[begin - 1], node)
+                node = np.where(start > begin, 1 + ids[start - 1], node)
+            begin = start
         return np.stack([begin, first, end, node], axis=1)
 
     def start(self, n: int) -> np.ndarray:
