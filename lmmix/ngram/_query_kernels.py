@@ -74,7 +74,7 @@ def _step(word, begin, suffix, logp, backoff, node, wanted):
     return total + logp[1 + wanted], 1 + wanted
 
 
-@kernel("i8(i8[:, ::1], i8, i8, u8[:, ::1])")
+@kernel("i8(i8[:, ::1], i8, i8, i8[:, ::1])")
 def _enter(stretches, row, lane, lanes):
     """Let a lane begin a stretch; returns the next stretch."""
     for column in range(STRETCH):
@@ -86,27 +86,25 @@ def _enter(stretches, row, lane, lanes):
 def _walk(word, begin, suffix, logp, backoff, top, ids, stretches, row, last_row, out, found):
     """ln p of the events of some stretches to `out`, and the node of the n-gram found to `found`.
 
-    A stretch is a row FROM, FIRST, END, NODE: the walk begins before event FROM in the context NODE, and events FIRST…END
-    are those asked for. Each lane walks a stretch; in a round each of them tries to find one n-gram: the loops look up
-    the children of the contexts, find the words among them, and act on it, each in all lanes before the next.
+    A stretch is a row FROM, FIRST, END, NODE: the walk begins at event FROM in the context NODE, and events FIRST…END
+    are those asked for. Each lane walks a stretch. In a round each of them tries to find one n-gram, and all lanes look
+    up the children of their contexts before the first finds its word among them, and so on.
     """
-    lanes = np.empty((STRETCH, LANES), np.uint64)
+    lanes = np.empty((STRETCH + 3, LANES), np.int64)
     at, first, end, node = lanes[FROM], lanes[FIRST], lanes[END], lanes[NODE]
+    lo, hi, child = lanes[STRETCH], lanes[STRETCH + 1], lanes[STRETCH + 2]
     total = np.zeros(LANES)
-    child = np.empty(LANES, np.int64)
-    bounds = np.empty((LANES, 2), np.int64)
     active = 0
     while active < LANES and row < last_row:
         row = _enter(stretches, row, active, lanes)
         active += 1
     while active > 0:
         for k in range(active):
-            lo = np.int64(begin[node[k]])
-            hi = np.int64(begin[node[k] + np.uint64(1)])
-            bounds[k, 0], bounds[k, 1] = lo, hi
-            _prefetch(word, lo + (min(hi - lo, np.int64(ids[at[k]]) + 1) >> 1))
+            context = np.uint64(node[k])
+            lo[k], hi[k] = begin[context], begin[context + np.uint64(1)]
+            _prefetch(word, lo[k] + (min(hi[k] - lo[k], ids[np.uint64(at[k])] + 1) >> 1))
         for k in range(active):
-            child[k] = _find_child(word, bounds[k, 0], bounds[k, 1], np.int64(ids[at[k]]))
+            child[k] = _find_child(word, lo[k], hi[k], np.int64(ids[np.uint64(at[k])]))
             if child[k] >= 0:
                 _prefetch(suffix, child[k])
                 _prefetch(logp, child[k])
@@ -115,29 +113,28 @@ def _walk(word, begin, suffix, logp, backoff, top, ids, stretches, row, last_row
                 _prefetch(backoff, node[k])
         k = 0
         while k < active:
-            t = at[k]
+            t = np.uint64(at[k])
             hit = child[k]
             if hit < 0:
-                total[k] += backoff[node[k]]
-                node[k] = suffix[node[k]]
+                total[k] += backoff[np.uint64(node[k])]
+                node[k] = suffix[np.uint64(node[k])]
                 if node[k] > 0:
                     _prefetch(begin, node[k])
                     k += 1
                     continue
                 hit = 1 + np.int64(ids[t])
-            if t >= first[k]:
+            if at[k] >= first[k]:
                 out[t] = total[k] + logp[np.uint64(hit)]
                 found[t] = hit
             total[k] = 0.0
             node[k] = suffix[np.uint64(hit)] if hit >= top else hit
-            at[k] = t + np.uint64(1)
+            at[k] += 1
             if at[k] == end[k] and row < last_row:
                 row = _enter(stretches, row, k, lanes)
             elif at[k] == end[k]:
                 # No stretch is left: the last lane takes this place.
                 active -= 1
-                lanes[:, k] = lanes[:, active]
-                total[k], child[k] = total[active], child[active]
+                lanes[:, k], total[k] = lanes[:, active], total[active]
                 continue
             _prefetch(begin, node[k])
             k += 1

@@ -102,14 +102,14 @@ def _walk_sentence(arrays, bos, ids, out, found):
 @kernel([types.float64(_TEXT, _ARRAYS, types.boolean, types.boolean)])
 def _score_sentence(text, arrays, bos, eos):
     """The sum of ln p of the events of `text`; nan where `<s>` or `</s>` stands in it."""
-    ids = np.empty(len(text) // 2 + 2, np.int32)
-    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, ids)
+    places = np.empty((2, len(text) // 2 + 2), np.int32)
+    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places[0])
     if count == SPECIAL:
         return np.nan
-    ids = ids[:count]
+    ids, found = places[0, :count], places[1]
     for i in range(count):
         ids[i] = max(ids[i], UNK)
-    out, found = np.empty(count), np.empty(count, np.int32)
+    out = np.empty(count)
     _walk_sentence(arrays, bos, ids, out, found)
     total = 0.0
     for i in range(count):
@@ -120,15 +120,15 @@ def _score_sentence(text, arrays, bos, eos):
 @kernel([types.int64(_TEXT, _ARRAYS, types.boolean, types.boolean, _EVENTS)])
 def _score_events(text, arrays, bos, eos, events):
     """Fill `events` with what is said of each event of `text`; returns how many there are, or SPECIAL."""
-    ids = np.empty(len(text) // 2 + 2, np.int32)
-    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, ids)
+    places = np.empty((2, len(text) // 2 + 2), np.int32)
+    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places[0])
     if count == SPECIAL:
         return count
-    ids = ids[:count]
+    ids, found = places[0, :count], places[1]
     for i in range(count):
         events[i].oov = ids[i] < 0
         ids[i] = max(ids[i], UNK)
-    out, found = np.empty(count), np.empty(count, np.int32)
+    out = np.empty(count)
     _walk_sentence(arrays, bos, ids, out, found)
     level = carray(_pointer(arrays[LEVEL, 0]), arrays[LEVEL, 1], np.int64)
     for i in range(count):
