@@ -3,30 +3,62 @@
 A state is a node: the longest known context. A word either extends it, or the state falls back along its
 suffix link and pays the back-off. `top` is the first node of the highest order: from there on nodes have
 neither children nor back-offs. All numbers are natural logarithms.
+
+A large tree lies in main memory, and a walk is a chain of three loads for each event (suffix, begin, word), each of
+which waits for the one before. So long texts are walked in many places at once, and the processor is told early what
+will be needed (Chen, Ailamaki, Gibbons & Mowry 2004, "Improving hash join performance through prefetching").
 """
 
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from lmmix.parallel import kernel
 
-BOS = 1
+LANES = 16
+"""Walks at a time: enough to hide the wait for memory, few enough to stay in the nearest cache."""
+
+# Columns of a table of stretches, and their number.
+FROM, FIRST, END, NODE = range(4)
+STRETCH = 4
+
+
+@intrinsic
+def _prefetch(_context, array, place):
+    """Tell the processor that array[place] will be read soon."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], kind)
+        reading, keep_near, data_cache = number(0), number(3), number(1)
+        builder.call(function, [pointer, reading, keep_near, data_cache])
+        return context.get_dummy_value()
+
+    return types.void(array, place), generate
 
 
 @kernel("i8(i4[::1], i8, i8, i8)")
 def _find_child(word, lo, hi, wanted):
-    """The node lo…hi with last word `wanted`, or -1; words ascend."""
-    end = hi
-    while lo < hi:
-        middle = (lo + hi) >> 1
-        if word[middle] < wanted:
-            lo = middle + 1
-        else:
-            hi = middle
-    if lo < end and word[lo] == wanted:
-        return lo
-    return -1
+    """The node lo…hi with last word `wanted`, or -1.
+
+    Words ascend, so the k-th is at least k, and `wanted` is not behind lo + wanted. Which half to go on with is
+    chosen without a jump, which the processor would guess wrong every other time.
+    """
+    count = min(hi - lo, wanted + 1)
+    if count <= 0:
+        return -1
+    at = np.uint64(lo)
+    while count > 1:
+        half = count >> 1
+        at = at + np.uint64(half) if word[at + np.uint64(half - 1)] < wanted else at
+        count -= half
+    return np.int64(at) if word[at] == wanted else -1
 
 
 @kernel("Tuple((f8, i8))(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i8)")
@@ -42,16 +74,70 @@ def _step(word, begin, suffix, logp, backoff, node, wanted):
     return total + logp[1 + wanted], 1 + wanted
 
 
-@kernel("void(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i4[::1], i8[::1], i8, i8, f8[::1], i4[::1])")
-def _score(word, begin, suffix, logp, backoff, top, ids, offsets, sentence_lo, sentence_hi, out, found):
-    """ln p of every event of some sentences to `out`, and the node of the n-gram found to `found`."""
-    for s in range(sentence_lo, sentence_hi):
-        node = np.int64(1 + BOS)
-        for t in range(offsets[s], offsets[s + 1]):
-            if node >= top:
-                node = np.int64(suffix[node])
-            out[t], node = _step(word, begin, suffix, logp, backoff, node, np.int64(ids[t]))
-            found[t] = node
+@kernel("i8(i8[:, ::1], i8, i8, i8[:, ::1])")
+def _enter(stretches, row, lane, lanes):
+    """Let a lane begin a stretch; returns the next stretch."""
+    for column in range(STRETCH):
+        lanes[column, lane] = stretches[row, column]
+    return row + 1
+
+
+@kernel("void(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i4[::1], i8[:, ::1], i8, i8, f8[::1], i4[::1])")
+def _walk(word, begin, suffix, logp, backoff, top, ids, stretches, row, last_row, out, found):
+    """ln p of the events of some stretches to `out`, and the node of the n-gram found to `found`.
+
+    A stretch is a row FROM, FIRST, END, NODE: the walk begins at event FROM in the context NODE, and events FIRST…END
+    are those asked for. Each lane walks a stretch. In a round each of them tries to find one n-gram, and all lanes look
+    up the children of their contexts before the first finds its word among them, and so on.
+    """
+    lanes = np.empty((STRETCH + 3, LANES), np.int64)
+    at, first, end, node = lanes[FROM], lanes[FIRST], lanes[END], lanes[NODE]
+    lo, hi, child = lanes[STRETCH], lanes[STRETCH + 1], lanes[STRETCH + 2]
+    total = np.zeros(LANES)
+    active = 0
+    while active < LANES and row < last_row:
+        row = _enter(stretches, row, active, lanes)
+        active += 1
+    while active > 0:
+        for k in range(active):
+            context = np.uint64(node[k])
+            lo[k], hi[k] = begin[context], begin[context + np.uint64(1)]
+            _prefetch(word, lo[k] + (min(hi[k] - lo[k], ids[np.uint64(at[k])] + 1) >> 1))
+        for k in range(active):
+            child[k] = _find_child(word, lo[k], hi[k], np.int64(ids[np.uint64(at[k])]))
+            if child[k] >= 0:
+                _prefetch(suffix, child[k])
+                _prefetch(logp, child[k])
+            else:
+                _prefetch(suffix, node[k])
+                _prefetch(backoff, node[k])
+        k = 0
+        while k < active:
+            t = np.uint64(at[k])
+            hit = child[k]
+            if hit < 0:
+                total[k] += backoff[np.uint64(node[k])]
+                node[k] = suffix[np.uint64(node[k])]
+                if node[k] > 0:
+                    _prefetch(begin, node[k])
+                    k += 1
+                    continue
+                hit = 1 + np.int64(ids[t])
+            if at[k] >= first[k]:
+                out[t] = total[k] + logp[np.uint64(hit)]
+                found[t] = hit
+            total[k] = 0.0
+            node[k] = suffix[np.uint64(hit)] if hit >= top else hit
+            at[k] += 1
+            if at[k] == end[k] and row < last_row:
+                row = _enter(stretches, row, k, lanes)
+            elif at[k] == end[k]:
+                # No stretch is left: the last lane takes this place.
+                active -= 1
+                lanes[:, k], total[k] = lanes[:, active], total[active]
+                continue
+            _prefetch(begin, node[k])
+            k += 1
 
 
 @kernel("void(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i4[::1], i4[::1], f8[::1], i4[::1])")
@@ -62,25 +148,31 @@ def _advance(word, begin, suffix, logp, backoff, top, nodes, words, out, next_no
         next_nodes[i] = suffix[node] if node >= top else node
 
 
-@kernel("void(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i4[::1], f8[:, ::1])")
-def _distribution(word, begin, suffix, logp, backoff, order, nodes, out):
-    """out[i, w] becomes p(w) after the context nodes[i]: from the unigrams up, each context overwrites its words."""
-    chain = np.empty(order + 1, np.int64)
-    for i in range(nodes.size):
-        length = 0
+@kernel("void(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], f8[::1], i4[::1], i8, i8, f8[:, ::1])")
+def _distribution(word, begin, suffix, logp, backoff, unigrams, nodes, row, last_row, out):
+    """out[i, w] becomes p(w) after the context nodes[i] for some rows i; `unigrams` is (V,) p(w) without a context.
+
+    From the unigrams up, each context overwrites its words. What a context says of its words counts as much as the
+    longer contexts leave to it.
+    """
+    for i in range(row, last_row):
+        everything = 1.0
         node = np.int64(nodes[i])
+        depth = 0
         while node > 0:
-            chain[length] = node
-            length += 1
+            everything *= np.exp(backoff[node])
+            depth += 1
             node = np.int64(suffix[node])
-        for w in range(out.shape[1]):
-            out[i, w] = np.exp(logp[1 + w])
-        for k in range(length - 1, -1, -1):
-            weight = np.exp(backoff[chain[k]])
-            for w in range(out.shape[1]):
-                out[i, w] *= weight
-            for child in range(begin[chain[k]], begin[chain[k] + 1]):
-                out[i, word[child]] = np.exp(logp[child])
+        for w in range(unigrams.size):
+            out[i, w] = everything * unigrams[w]
+        for k in range(depth, 0, -1):
+            weight = 1.0
+            node = np.int64(nodes[i])
+            for _ in range(k - 1):
+                weight *= np.exp(backoff[node])
+                node = np.int64(suffix[node])
+            for child in range(begin[node], begin[node + 1]):
+                out[i, word[child]] = weight * np.exp(logp[child])
 
 
 @kernel("void(i4[:, ::1], i4[::1], i4[::1], i4[::1])")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +18,19 @@ from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, Vocab
 
+if TYPE_CHECKING:
+    from lmmix.ngram.sentence import SentenceScorer
+
 logger = logging.getLogger("lmmix")
 
-PIECE_SENTENCES = 1 << 12
+LONGEST = 256
+"""Events of a stretch, which one lane of a kernel walks: longer sentences are cut."""
+
+PIECE = 2048
+"""Stretches that a thread walks at a time."""
+
+PIECE_ROWS = 4
+"""Distributions that a thread computes at a time."""
 
 
 class BackoffModel:
@@ -56,6 +67,7 @@ class BackoffModel:
         self.signature = signature
         self.parameters = parameters
         self._top = int(tree.level[tree.order])
+        self._start = 1 + BOS if tree.order > 1 else 0
         self._arrays = (tree.word, tree.begin, tree.suffix, logp, backoff)
 
     @property
@@ -65,25 +77,74 @@ class BackoffModel:
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus` given the words before it in its sentence."""
-        return self._score(corpus.recode(self.vocab), threads)[0]
+        return self._found(corpus, threads)[0]
+
+    def score_with_lengths(self, corpus: Corpus, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) ln p of each event, and (T,) int64 words in the longest known n-gram that ends in it (SRILM's [3gram])."""
+        logp, found = self._found(corpus, threads)
+        return logp, np.searchsorted(self.tree.level, found, side="right") - 1
 
     def hit_lengths(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
-        """(T,) int64: words in the longest known n-gram that ends in each event (SRILM's [3gram])."""
-        found = self._score(corpus.recode(self.vocab), threads)[1]
-        return np.searchsorted(self.tree.level, found, side="right") - 1
+        """(T,) int64: the lengths of `score_with_lengths`."""
+        return self.score_with_lengths(corpus, threads)[1]
 
-    def _score(self, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+    def score_sentence(self, text: str, bos: bool = True, eos: bool = True) -> float:
+        """ln p of the words of `text` and of the `</s>` behind them: the sum over its events.
+
+        Without `bos` the sentence does not begin with `<s>`: nothing is known of what stands before it. Without `eos`
+        `</s>` is no event. Raises InputError for `<s>` or `</s>` in the text.
+        """
+        return self._sentences.score(text, bos, eos)
+
+    def full_scores(self, text: str, bos: bool = True, eos: bool = True) -> np.ndarray:
+        """(events,) of what `score_sentence` sums up: a record ``(logp, length, oov)`` for each event.
+
+        `logp` is ln p, `length` the words in the longest known n-gram that ends in the event, `oov` says whether the
+        vocabulary lacks the word. ``scores["logp"]`` is a column, ``scores.tolist()`` a list of tuples.
+        """
+        return self._sentences.events(text, bos, eos)
+
+    @cached_property
+    def _sentences(self) -> SentenceScorer:
+        from lmmix.ngram.sentence import SentenceScorer
+
+        return SentenceScorer(self.tree, self.logp, self.backoff, self.vocab)
+
+    def _found(self, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) ln p of each event, and (T,) int32 the node of the longest known n-gram that ends in it."""
+        corpus = corpus.recode(self.vocab)
         logp, found = np.empty(len(corpus.ids)), np.empty(len(corpus.ids), np.int32)
+        ids = np.require(corpus.ids, np.int32, ["C", "W"])
+        stretches = self._stretches(ids, corpus.offsets)
 
-        def score(piece: tuple[int, int]) -> None:
-            kernels._score(*self._arrays, self._top, corpus.ids, corpus.offsets, *piece, logp, found)
+        def walk(piece: tuple[int, int]) -> None:
+            kernels._walk(*self._arrays, self._top, ids, stretches, *piece, logp, found)
 
-        thread_map(score, cut(corpus.n_sentences, PIECE_SENTENCES), threads)
+        thread_map(walk, cut(len(stretches), PIECE), threads)
         return logp, found
+
+    def _stretches(self, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """(n, STRETCH) the sentences, cut into stretches of at most `LONGEST` events for `kernels._walk`.
+
+        The context of a stretch inside a sentence is found by walking the order − 2 events before it.
+        """
+        begin, end = offsets[:-1], offsets[1:]
+        pieces = (end - begin + LONGEST - 1) // LONGEST
+        first = begin = np.repeat(begin, pieces)
+        node = np.full(len(first), self._start)
+        if len(first) > len(pieces):
+            within = np.arange(len(first)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+            first = begin + LONGEST * within
+            end = np.minimum(first + LONGEST, np.repeat(end, pieces))
+            start = np.maximum(begin, first - max(0, self.order - 2))
+            if self.order > 1:
+                node = np.where(start > begin, 1 + ids[start - 1], node)
+            begin = start
+        return np.stack([begin, first, end, node], axis=1)
 
     def start(self, n: int) -> np.ndarray:
         """(n,) int32: the node of `<s>`, or the empty context for a unigram model."""
-        return np.full(n, 1 + BOS if self.order > 1 else 0, np.int32)
+        return np.full(n, self._start, np.int32)
 
     def advance(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """((n,) ln p of `words` after each context, (n,) contexts behind them)."""
@@ -91,11 +152,20 @@ class BackoffModel:
         kernels._advance(*self._arrays, self._top, state, np.require(words, np.int32, ["C", "W"]), logp, after)
         return logp, after
 
-    def distribution(self, state: np.ndarray) -> np.ndarray:
+    def distribution(self, state: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(n, V) probability of each next event after each context."""
         out = np.empty((len(state), len(self.vocab)))
-        kernels._distribution(*self._arrays, self.order, state, out)
+
+        def fill(piece: tuple[int, int]) -> None:
+            kernels._distribution(*self._arrays, self._unigrams, state, *piece, out)
+
+        thread_map(fill, cut(len(state), PIECE_ROWS), threads if len(state) > PIECE_ROWS else 1)
         return out
+
+    @cached_property
+    def _unigrams(self) -> np.ndarray:
+        """(V,) probability of each event without a context."""
+        return np.exp(self.logp[1 : 1 + len(self.vocab)])
 
     def save(self, path: PathLike, threads: int | None = None) -> None:
         """Write the model: `.lmx` as lmmix's binary, anything else as ARPA (compressed by suffix), atomically."""
