@@ -127,9 +127,9 @@ def test_another_kind_is_refused(path):
 
 def test_a_future_version_is_refused(path):
     content = bytearray(path.read_bytes())
-    content[8:12] = struct.pack("<I", 2)
+    content[8:12] = struct.pack("<I", 3)
     path.write_bytes(content)
-    with pytest.raises(FormatError, match="artefact version 2; this lmmix reads version 1"):
+    with pytest.raises(FormatError, match="artefact version 3; this lmmix reads version 2"):
         load_artefact(path, "test")
 
 
