@@ -25,8 +25,9 @@ import mmap
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 
@@ -172,7 +173,7 @@ def _wrong_field(row: Any, taken: set[str]) -> str:
     return "" if _are_counts(row.get("crc32")) else "crc32"
 
 
-def _are_counts(values: Any) -> bool:
+def _are_counts(values: Any) -> TypeGuard[list[int]]:
     return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
 
 
@@ -236,8 +237,8 @@ def check_fields(
     path: PathLike,
     meta: dict[str, Any],
     arrays: dict[str, np.ndarray],
-    meta_types: dict[str, type],
-    array_types: dict[str, str],
+    meta_types: Mapping[str, type],
+    array_types: Mapping[str, str],
 ) -> None:
     """Raise FormatError unless `meta` has these fields and `arrays` these one-dimensional arrays, of these types.
 

@@ -44,7 +44,7 @@ def read_lmx(path: PathLike, full: bool | None = None) -> BackoffModel:
     full = is_small(path) if full is None else full
     meta, arrays = load_artefact(path, KIND, verify=full)
     check_fields(path, meta, arrays, _META, _ARRAYS)
-    check_vocab(path, arrays["vocab_pool"], arrays["vocab_begin"], full)
+    check_vocab(path, arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"], full)
     vocab = Vocab(arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"])
     vocab.fingerprint = meta["fingerprint"]
     tree = NgramTree(arrays["level"], arrays["word"], arrays["begin"], arrays["suffix"])

@@ -12,16 +12,23 @@ import numpy as np
 from lmmix import _text_kernels as text_kernels
 from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
+from lmmix.logmath import ARPA_LOG_ZERO, LN10
 from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import MAX_NODES, MAX_ORDER, NgramTree
+from lmmix.tokenize import is_full_name
 from lmmix.vocab import BOS, SPACE, SPECIALS, table_slots
 
 MOST_LOGP = 1e-6
 """Rounding may put the logarithm of a probability of 1 this far above 0."""
 
+MOST_BACKOFF = -ARPA_LOG_ZERO * LN10 + 1e-6
+"""No back-off weight is larger, as in ARPA files; far larger ones would overflow."""
 
-def check_vocab(path: PathLike, pool: np.ndarray, begin: np.ndarray, full: bool) -> None:
+
+def check_vocab(path: PathLike, pool: np.ndarray, begin: np.ndarray, tokenizer: str, full: bool) -> None:
     """Raise FormatError unless `pool` and `begin` (see `lmmix.vocab.Vocab`) hold words, the special ones first."""
+    if not is_full_name(tokenizer):
+        raise FormatError(f"{path}: header field meta.tokenizer is {tokenizer[:60]!r}, which is none")
     first = [len("".join(SPECIALS[:i])) for i in range(len(SPECIALS) + 1)]
     if begin[: len(first)].tolist() != first or pool[: first[-1]].tobytes() != "".join(SPECIALS).encode():
         raise FormatError(f"{path}: array 'vocab_begin' does not begin with the words {' '.join(SPECIALS)}")
@@ -104,7 +111,7 @@ def _check_suffixes(path: PathLike, tree: NgramTree) -> None:
 def _check_numbers(path: PathLike, tree: NgramTree, logp: np.ndarray, backoff: np.ndarray) -> None:
     _refuse(path, "logp", ~(logp[1:] <= MOST_LOGP), "it is no log-probability", 1)
     _refuse(path, "logp", (tree.word[1:] == BOS) & (logp[1:] > -np.inf), "<s> has a probability", 1)
-    _refuse(path, "backoff", ~(backoff < np.inf), "it is nan or infinite")
+    _refuse(path, "backoff", ~(backoff <= MOST_BACKOFF), "it is nan, infinite or too large")
 
 
 def _refuse(path: PathLike, array: str, wrong: np.ndarray, why: str, places: int | np.ndarray = 0) -> None:
