@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import random
+import re
 from functools import lru_cache
 
 import naive_ngram
@@ -55,8 +56,18 @@ def damaged(seed: int) -> tuple[str, bytes, int]:
     content = base(which).encode()
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         content = rng.choice(DAMAGES)(rng, content)
+    if rng.random() < 0.4:
+        content = _recounted(content)
     if rng.random() < 0.9:
         return ".arpa", content, which
     suffix = rng.choice(sorted(COMPRESS))
     content = COMPRESS[suffix](content if rng.random() < 0.5 else base(which).encode())
     return f".arpa{suffix}", damaged_bytes(rng, content), which
+
+
+def _recounted(content: bytes) -> bytes:
+    """The file with a header that says what is in it, so that other faults come to light."""
+    head, *sections = re.split(rb"(?=\n\\[0-9]+-grams:)", content)
+    counts = [sum(line.strip() not in (b"", b"\\end\\") for line in part.split(b"\n")[2:]) for part in sections]
+    lines = b"".join(b"ngram %d=%d\n" % (n, count) for n, count in enumerate(counts, 1))
+    return re.sub(rb"(ngram [0-9]+=[0-9]+\r?\n)+", lines, head, count=1) + b"".join(sections)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from unittest import mock
 
 import fuzz_arpa
 import fuzz_lmx
@@ -16,6 +17,7 @@ from naive_arpa import BackoffTable, Refused
 
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import LmmixError
+from lmmix.fileio import read_line_chunks
 from lmmix.lm import load
 from lmmix.logmath import LN10
 
@@ -44,7 +46,10 @@ def judge(kind: str, seed: int, folder: Path) -> str:
     # A new file: the old one may still be mapped.
     path.unlink(missing_ok=True)
     path.write_bytes(content)
-    return judge_file(kind, path, which)
+    # Small files as large ones: in several chunks.
+    in_chunks = partial(read_line_chunks, chunk_bytes=(1 << 20, 1 << 20, 10, 100, 400)[seed % 5])
+    with mock.patch("lmmix.ngram.arpa.read_line_chunks", in_chunks):
+        return judge_file(kind, path, which)
 
 
 def judge_file(kind: str, path: Path, which: int) -> str:
