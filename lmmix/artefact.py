@@ -42,8 +42,8 @@ ALIGNMENT = 64
 CHUNK_BYTES = 1 << 24
 """Bytes of an array under one checksum."""
 
-SMALL_BYTES = 1 << 25
-"""Files up to this size are compared with their checksums whenever they are loaded (about 10 ms)."""
+SMALL_BYTES = 1 << 24
+"""Files up to this size are compared with their checksums whenever they are loaded (some 10 ms)."""
 
 _PREFIX = struct.Struct("<8sIIII")
 _DTYPES = {"u1", "i4", "i8", "f4", "f8"}

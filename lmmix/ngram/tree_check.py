@@ -98,14 +98,22 @@ def _check_words(path: PathLike, tree: NgramTree, words: int) -> None:
 
 
 def _check_suffixes(path: PathLike, tree: NgramTree) -> None:
-    """Links the suffixes anew, order by order, and compares."""
+    """Most suffixes are children of the suffix of the context; where one is not, all are linked anew and compared."""
+    word, begin, suffix, unigrams = tree.word, tree.begin, tree.suffix, tree.nodes(1)
+    _refuse(path, "suffix", (suffix < 0) | (suffix > np.arange(-1, tree.size - 1).clip(0)), "it is not a node before")
+    _refuse(path, "suffix", suffix[unigrams] != 0, "that of a word is not the empty context", 1)
+    parent = np.repeat(np.arange(1, len(begin) - 1), np.diff(begin[1:]))
+    above, own = suffix[parent], suffix[unigrams.stop :]
+    usual = (begin[above] <= own) & (own < begin[above + 1]) & (word[own] == word[unigrams.stop :])
+    if usual.all():
+        return
     linked = np.zeros(tree.size, np.int32)
     for order in range(2, tree.order + 1):
-        nodes, contexts = tree.nodes(order), tree.nodes(order - 1)
-        children = np.diff(tree.begin[contexts.start : contexts.stop + 1])
-        parent = np.repeat(np.arange(contexts.start, contexts.stop), children)
-        kernels._link_suffixes(tree.word, tree.begin, linked, parent, nodes.start, np.empty(len(parent), np.int32))
-    _refuse(path, "suffix", tree.suffix != linked, "it is not the n-gram without its first word")
+        first, stop = (int(tree.level[n]) - unigrams.stop for n in (order, order + 1))
+        kernels._link_suffixes(
+            word, begin, linked, parent[first:stop], first + unigrams.stop, np.empty(stop - first, np.int32)
+        )
+    _refuse(path, "suffix", suffix != linked, "it is not the longest n-gram without the first word")
 
 
 def _check_numbers(path: PathLike, tree: NgramTree, logp: np.ndarray, backoff: np.ndarray) -> None:
