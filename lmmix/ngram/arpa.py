@@ -204,8 +204,17 @@ def _read_unigrams(lines: _Lines, tokenizer: str) -> tuple[Vocab, Section]:
         if special not in seen:
             logger.warning("%s: %s is missing; it gets probability 0", lines.path, special)
     vocab = Vocab.from_words(words, tokenizer)
-    ids = np.array([[vocab.id(word)] for word in words], np.int32)
-    return vocab, Section(ids, log10p, log10bow, line)
+    return vocab, Section(_unigram_ids(words), log10p, log10bow, line)
+
+
+def _unigram_ids(words: list[str]) -> np.ndarray:
+    """(words, 1) int32: the ids that `Vocab.from_words` gives, the special words first, the others in their order."""
+    special = {words.index(word): i for i, word in enumerate(SPECIALS) if word in words}
+    others = np.ones(len(words), bool)
+    others[list(special)] = False
+    ids = len(SPECIALS) - 1 + np.cumsum(others, dtype=np.int32)
+    ids[list(special)] = list(special.values())
+    return ids[:, None]
 
 
 def _read_section(lines: _Lines, order: int, vocab: Vocab, problems: Problems) -> Section:

@@ -119,7 +119,7 @@ class TreeBuilder:
                 f":{section.line[row]}", f"{ngram!r} is there, but not the n-gram without its first word",
                 "missing suffixes passed over", int(missing.sum()),
             )  # fmt: skip
-        self._check_contexts(np.unique(context))
+        self._check_contexts(parents[begin[parents] < begin[parents + 1]])
         self.logp = np.concatenate([self.logp, self._checked_logp(section)])
         if order < self.order:
             self.backoff = np.concatenate([self.backoff, self._checked_backoff(section)])
@@ -149,14 +149,23 @@ class TreeBuilder:
         return section, context
 
     def _check_contexts(self, contexts: np.ndarray) -> None:
-        """Contexts of longer n-grams must have a back-off."""
+        """Contexts of longer n-grams must have a back-off, but for an `<s>` that is no unigram of the file."""
         bad = contexts[np.isnan(self.backoff[contexts])]
         bad = bad[bad != 1 + BOS] if not self.line[1 + BOS] else bad
         if len(bad):
-            self.problems.found(
-                f":{self.line[bad[0]]}", "the n-gram is the context of longer ones, but has no back-off",
-                "missing back-offs read as 0", len(bad),
-            )  # fmt: skip
+            node = int(bad[0])
+            # A special word that the file lacks has no line, but the n-gram behind it has.
+            line = self.line[node] or self.line[self.begin[node]]
+            what = f"{self._shown(node)} is the context of longer n-grams, but has no back-off"
+            self.problems.found(f":{line}", what, "missing back-offs read as 0", len(bad))
+
+    def _shown(self, node: int) -> str:
+        """A node as text: its word with that of its contexts before it."""
+        words = []
+        while node:
+            words.append(self.vocab.words[self.word[node]])
+            node = int(np.searchsorted(self.begin, node, "right")) - 1
+        return repr(" ".join(reversed(words)))
 
     def finish(self, name: str) -> BackoffModel:
         """The model; `name` is that of the file, for the signature."""
