@@ -105,7 +105,8 @@ def _reader(path: Path) -> str:
     if not head:
         raise InputError(f"{path}: the file is empty, not a language model")
     if b"\0" in head:
-        raise FormatError(f"{path}: not a language model (a binary file of another kind)")
+        place = head.index(0)
+        raise FormatError(f"{path}: not a language model (a binary file of another kind: byte {place} is NUL)")
     return _ARPA_READER
 
 

@@ -88,6 +88,12 @@ def full_name(name: str) -> str:
     return f"{PIECES}:{Path(place).absolute()}{DIGEST_MARK}{file_fingerprint(place)}"
 
 
+def is_full_name(name: str) -> bool:
+    """Whether `full_name` gives names like this one, so that a file may hold it."""
+    kind, _, place = name.partition(":")
+    return name in (WhitespaceTokenizer.name, CharacterTokenizer.name) or (kind == PIECES and DIGEST_MARK in place)
+
+
 def tokens_name(name: str) -> str:
     """What decides whether two tokenisers make the same tokens: the name, but for where a model file lies."""
     kind, _, place = name.partition(":")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import re
+import tracemalloc
 from pathlib import Path
 
 import naive_ngram
@@ -158,8 +159,11 @@ class TestHabitsOfOtherWriters:
             SMALL.replace("-0.2\tb a", "-0.2\tb a\t0"),
             SMALL.removesuffix("\n"),
             SMALL + "trailing text\n",
+            "\ufeff" + SMALL,
+            SMALL.replace("-99\t", "-1e308\t"),
+            SMALL.replace("ngram 1=5", "ngram\t01 = 0005"),
         ],
-        ids="blanks crlf empty-lines comment UNK inf bos0 exponents bow newline trailer".split(),
+        ids="blanks crlf empty-lines comment UNK inf bos0 exponents bow newline trailer bom lowest zeros".split(),
     )
     def test_same_numbers(self, text: str, tmp_path: Path) -> None:
         model, plain = read_arpa(written(text, tmp_path)), read_arpa(written(SMALL, tmp_path, "plain.arpa"))
@@ -184,6 +188,30 @@ class TestHabitsOfOtherWriters:
         write_arpa(model, tmp_path / "long.arpa")
         assert read_arpa(tmp_path / "long.arpa").tree.counts() == model.tree.counts()
 
+    def test_unk_in_capitals_inside_ngrams(self, tmp_path: Path) -> None:
+        text = SMALL.replace("-0.2\tb a", "-0.2\tb a\n-0.1\t<unk> a").replace("2=4", "2=5")
+        text = text.replace("<unk>\n", "<unk>\t-0.3\n")
+        model = read_arpa(written(text.replace("<unk>", "<UNK>"), tmp_path))
+        plain = read_arpa(written(text, tmp_path, "plain.arpa"))
+        corpus = corpus_from_lines(["a z a", "z a b"], plain.vocab)
+        np.testing.assert_array_equal(model.score(corpus), plain.score(corpus))
+        assert model.hit_lengths(corpus)[2] == 2
+
+    def test_bos_has_no_probability_wherever_it_stands(self, tmp_path: Path) -> None:
+        model = read_arpa(written(SMALL.replace("-0.2\tb a", "-0.2\tb <s>"), tmp_path, "m.arpa"), repair=True)
+        _, state = model.advance(model.start(1), np.array([model.vocab.id("b")], np.int32))
+        assert model.distribution(state)[0, 1] == 0
+
+    def test_high_orders_take_no_memory(self, tmp_path: Path) -> None:
+        """A parser that made room for 1000 words in every line would ask for gigabytes."""
+        sections = "".join(f"\\{n}-grams:\n" for n in range(2, 1001))
+        counts = "".join(f"ngram {n}=0\n" for n in range(2, 1001))
+        text = f"\\data\\\nngram 1=1\n{counts}\n\\1-grams:\n-1\ta\n{sections}\\end\\\n" + "\n" * 100_000
+        tracemalloc.start()
+        assert read_arpa(written(text, tmp_path)).order == 1000
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+        tracemalloc.stop()
+
     def test_eos_inside_an_ngram_is_harmless(self, tmp_path: Path) -> None:
         text = SMALL.replace("ngram 2=4", "ngram 2=5").replace("-0.9\t</s>", "-0.9\t</s>\t0")
         text = text.replace("-0.2\tb a", "-0.2\tb a\n-1\t</s> a")
@@ -196,6 +224,14 @@ FAULTS = {
     "nan": (SMALL.replace("-0.6\ta b", "nan\ta b"), r":15: .*nan"),
     "nan-backoff": (SMALL.replace("a b\t-0.2", "a b\tnan"), r":15: .*back-off is nan"),
     "missing-backoff": (SMALL.replace("a b\t-0.2", "a b"), r":15: .*has no back-off"),
+    "missing-backoff-of-unk": (
+        SMALL.replace("-1.5\t<unk>\n", "")
+        .replace("1=5", "1=4")
+        .replace("-0.2\tb a", "-0.2\tb a\n-1\t<unk> a")
+        .replace("2=4", "2=5"),
+        r":17: '<unk>' is the context of longer n-grams, but has no back-off",
+    ),
+    "large-backoff": (SMALL.replace("a b\t-0.2", "a b\t99.5"), r":15: the back-off is nan, infinite or above 99"),
     "missing-suffix": (
         SMALL.replace("ngram 2=4", "ngram 2=3").replace("-0.2\tb a\n", ""),
         r":20: 'a b a' is there, but not the n-gram without its first word",
@@ -213,6 +249,20 @@ HOPELESS = {
     "no-data": ("hello\nworld\n", r"not an ARPA file: .*'hello'"),
     "no-header": ("\\data\\\n\\1-grams:\n-1 a\n\\end\\\n", r":2: the header announces no n-grams"),
     "bad-header": (SMALL.replace("ngram 2=4", "ngram two=4"), r":3: 'ngram two=4'"),
+    "huge-count": (
+        SMALL.replace("ngram 2=4", "ngram 2=1000000000000000"),
+        r":3: the header announces order 2 and 1000",
+    ),
+    "endless-count": (SMALL.replace("ngram 2=4", "ngram 2=" + "9" * 5000), r":3: 'ngram 2=9+' is not 'ngram 2=COUNT'"),
+    "arabic-count": (SMALL.replace("ngram 2=4", "ngram 2=٤"), r":3: 'ngram 2=٤' is not 'ngram 2=COUNT'"),
+    "many-orders": (
+        SMALL.replace("\n\n\\1", "\n" + "".join(f"ngram {n}=0\n" for n in range(4, 1002)) + "\n\\1", 1),
+        r":1002: the header announces order 1001 and 11 n-grams; a model can hold order 1000",
+    ),
+    "UNK-twice": (
+        SMALL.replace("<unk>", "<UNK>").replace("-0.4\tb\t", "-0.4\t<UNK>\t"),
+        r":11: the word '<UNK>' is there twice",
+    ),
     "bad-number": (SMALL.replace("-0.6\ta b", "-0.6x\ta b"), r":15: .*is not 'log10p 2 words"),
     "few-words": (SMALL.replace("-0.6\ta b\t-0.2", "-0.6\ta"), r":15: .*is not 'log10p 2 words"),
     "many-words": (SMALL.replace("-0.6\ta b\t", "-0.6\ta b b\t"), r":15: .*is not 'log10p 2 words"),
@@ -256,6 +306,14 @@ class TestFaults:
         for length in range(len(SMALL) - len("\\end\\\n")):
             with pytest.raises(LmmixError):
                 read_arpa(written(SMALL[:length], tmp_path))
+
+    def test_damage_behind_the_end_of_compressed_data(self, tmp_path: Path) -> None:
+        path = tmp_path / "model.arpa.gz"
+        content = bytearray(gzip.compress((SMALL + "\n" * 2**23).encode()))
+        content[-6] ^= 1
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="cannot read: CRC check failed"):
+            read_arpa(path)
 
     def test_bad_byte(self, tmp_path: Path) -> None:
         path = tmp_path / "model.arpa"

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import struct
+import zlib
 
 import numpy as np
 import pytest
 
+from lmmix import artefact
 from lmmix.artefact import load_artefact, read_header, save_artefact
 from lmmix.errors import FormatError, InputError
 
@@ -127,9 +130,9 @@ def test_another_kind_is_refused(path):
 
 def test_a_future_version_is_refused(path):
     content = bytearray(path.read_bytes())
-    content[8:12] = struct.pack("<I", 2)
+    content[8:12] = struct.pack("<I", 3)
     path.write_bytes(content)
-    with pytest.raises(FormatError, match="artefact version 2; this lmmix reads version 1"):
+    with pytest.raises(FormatError, match="artefact version 3; this lmmix reads version 2"):
         load_artefact(path, "test")
 
 
@@ -142,3 +145,91 @@ def test_missing_files_and_folders_are_refused(tmp_path):
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match=f"^{path}: cannot read"):
             load_artefact(path, "test")
+
+
+def test_arrays_of_several_chunks_round_trip_and_damage_names_the_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(artefact, "CHUNK_BYTES", 100)
+    path = tmp_path / "art"
+    array = np.arange(130, dtype=np.int32)
+    save_artefact(path, "test", {}, {"a": array})
+    header, base = read_header(path)
+    assert [len(row["crc32"]) for row in header["arrays"]] == [6]
+    np.testing.assert_array_equal(load_artefact(path, "test")[1]["a"], array)
+    path.write_bytes(_flipped(path.read_bytes(), base + 250, 1))
+    with pytest.raises(FormatError, match=f"array 'a' is damaged between the bytes {base + 200} and {base + 300} "):
+        load_artefact(path, "test")
+
+
+def test_large_files_are_verified_on_request_only(path, monkeypatch):
+    path.write_bytes(_flipped(path.read_bytes(), array_places(path)[0][0], 1))
+    monkeypatch.setattr(artefact, "SMALL_BYTES", 10)
+    load_artefact(path, "test")
+    with pytest.raises(FormatError, match="array 'bytes' is damaged"):
+        load_artefact(path, "test", verify=True)
+
+
+def test_bytes_behind_the_last_array_are_refused(path):
+    content = path.read_bytes()
+    path.write_bytes(content + b"x")
+    with pytest.raises(FormatError, match=f"too long: {len(content) + 1} bytes, but array 'double' ends at"):
+        load_artefact(path, "test", verify=False)
+
+
+def _with_header(path, header: bytes) -> None:
+    """Another header, its checksum right, before the arrays of the file."""
+    content, base = path.read_bytes(), read_header(path)[1]
+    header += b" " * (-(24 + len(header)) % 64)
+    path.write_bytes(content[:12] + struct.pack("<III", len(header), zlib.crc32(header), 0) + header + content[base:])
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("dtype", "O"), ("dtype", ["f8"]), ("dtype", ">f8"), ("shape", [-7]), ("shape", [2**62]),
+        ("shape", [2**31, 2**31]), ("shape", 7), ("shape", [True]), ("shape", [7.0]), ("shape", []), ("shape", [1] * 9),
+        ("offset", 64), ("offset", None),
+        ("crc32", []), ("crc32", 5), ("name", "matrix"), ("name", 3),
+    ],
+)  # fmt: skip
+def test_lies_in_the_header_are_refused_by_field(path, field, value):
+    header, _ = read_header(path)
+    header["arrays"][0][field] = value
+    if field == "name" and value == "matrix":
+        header["arrays"] = header["arrays"][::-1]
+    _with_header(path, json.dumps(header).encode())
+    with pytest.raises(FormatError, match=rf"^{path}: header field arrays\[\d+\]\.\w+ is .*, which cannot be$"):
+        load_artefact(path, "test")
+
+
+def test_announced_sizes_allocate_nothing(path):
+    header, _ = read_header(path)
+    header["arrays"] = [{"name": "a", "dtype": "u1", "shape": [10**15], "offset": 0, "crc32": [0]}]
+    _with_header(path, json.dumps(header).encode())
+    with pytest.raises(FormatError, match="arrays.0..crc32"):
+        load_artefact(path, "test")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [b"[" * 100_000, b"{", b"9" * 9999, b"[]", b"null", b"\xff", b'{"kind": "test", "meta": [], "arrays": []}',
+     b'{"kind": "\\ud800", "meta": {}, "arrays": []}', b'{"kind": "test", "meta": {}}'],
+)  # fmt: skip
+def test_headers_that_are_none_are_refused(path, header):
+    _with_header(path, header)
+    with pytest.raises(FormatError, match=f"^{path}: .*header"):
+        load_artefact(path, "test")
+
+
+def test_missing_fields_and_arrays_of_other_types_are_refused_by_name():
+    arrays = {"a": np.zeros(3, np.int32), "b": np.zeros((3, 1))}
+    artefact.check_fields("x", {"m": 1}, arrays, {"m": int}, {"a": "i4"})
+    for meta_types, array_types, message in [
+        ({"n": int}, {}, "x: header field meta.n is None, not a int"),
+        ({"m": str}, {}, "x: header field meta.m is 1, not a str"),
+        ({}, {"c": "i4"}, "x: array 'c' is missing"),
+        ({}, {"a": "i8"}, "x: array 'a' has 1 dimensions of i4, not one of i8"),
+        ({}, {"b": "f8"}, "x: array 'b' has 2 dimensions of f8, not one of f8"),
+    ]:
+        with pytest.raises(FormatError) as caught:
+            artefact.check_fields("x", {"m": 1}, arrays, meta_types, array_types)
+        assert str(caught.value) == message

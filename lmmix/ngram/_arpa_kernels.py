@@ -93,6 +93,8 @@ def _parse_number(data, lo, hi):
         exponent += -power if negative else power
     if at != hi:
         return 0.0, False
+    if mantissa == 0:
+        return sign * 0.0, True
     # Powers of ten up to 22 are exact in float64, so the usual case is correctly rounded.
     if exponent < 0:
         return sign * (mantissa / 10.0**-exponent), True

@@ -17,16 +17,13 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.ngram import _count_kernels as kernels
-from lmmix.ngram.tree import NgramTree
+from lmmix.ngram.tree import MAX_NODES, MAX_ORDER, NgramTree
 from lmmix.parallel import thread_imap, thread_map
 from lmmix.progress import task
 from lmmix.scratch import IN_MEMORY, Scratch
 
 PIECE_POSITIONS = 1 << 21
 """Positions a thread sorts at a time; fixed, so that the result does not depend on the threads."""
-
-MAX_NODES = 2**31 - 1
-MAX_ORDER = 1000
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from lmmix.artefact import load_artefact, save_artefact
+from lmmix.artefact import check_fields, is_small, load_artefact, save_artefact
 from lmmix.fileio import PathLike
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import NgramTree
+from lmmix.ngram.tree_check import check_tree, check_vocab
 from lmmix.vocab import Vocab
 
 KIND = "ngram"
+
+_META = {"signature": str, "tokenizer": str, "fingerprint": str}
+_ARRAYS = {
+    "level": "i8", "word": "i4", "begin": "i4", "suffix": "i4", "logp": "f8", "backoff": "f8",
+    "vocab_pool": "u1", "vocab_begin": "i8",
+}  # fmt: skip
 
 
 def write_lmx(model: BackoffModel, path: PathLike) -> None:
@@ -28,10 +35,18 @@ def write_lmx(model: BackoffModel, path: PathLike) -> None:
     save_artefact(path, KIND, meta, arrays)
 
 
-def read_lmx(path: PathLike) -> BackoffModel:
-    """Map the model in `path` into memory. Raises FormatError for a damaged file or one of another kind."""
-    meta, arrays = load_artefact(path, KIND)
+def read_lmx(path: PathLike, full: bool | None = None) -> BackoffModel:
+    """Map the model in `path` into memory. Raises FormatError for a damaged file or one of another kind.
+
+    `full` looks at every byte: checksums, and whether the arrays are a model. By default small files are looked at
+    in full (see `lmmix.artefact.is_small`), and of others sizes and places only, which takes milliseconds.
+    """
+    full = is_small(path) if full is None else full
+    meta, arrays = load_artefact(path, KIND, verify=full)
+    check_fields(path, meta, arrays, _META, _ARRAYS)
+    check_vocab(path, arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"], full)
     vocab = Vocab(arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"])
     vocab.fingerprint = meta["fingerprint"]
     tree = NgramTree(arrays["level"], arrays["word"], arrays["begin"], arrays["suffix"])
+    check_tree(path, tree, arrays["logp"], arrays["backoff"], len(vocab), full)
     return BackoffModel(tree, arrays["logp"], arrays["backoff"], vocab, meta["signature"])

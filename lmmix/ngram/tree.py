@@ -21,6 +21,9 @@ import numpy as np
 
 from lmmix.vocab import BOS
 
+MAX_NODES = 2**31 - 1
+MAX_ORDER = 1000
+
 
 @dataclass(frozen=True)
 class NgramTree:

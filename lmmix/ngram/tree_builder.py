@@ -68,7 +68,6 @@ class TreeBuilder:
         self.logp[nodes] = self._checked_logp(unigrams)
         self.backoff[nodes] = self._checked_backoff(unigrams)
         self.line[nodes] = unigrams.line
-        self.logp[1 + BOS] = -np.inf
 
     def _checked_logp(self, section: Section) -> np.ndarray:
         values = section.log10p
@@ -86,16 +85,16 @@ class TreeBuilder:
                 "positive log-probabilities read as 0",
             )
             values = np.minimum(values, 0.0)
-        return np.where(values <= ARPA_LOG_ZERO, -np.inf, values * LN10)
+        return _natural(values)
 
     def _checked_backoff(self, section: Section) -> np.ndarray:
         """Natural logs; nan where there is none."""
         values = section.log10bow
-        bad = np.isposinf(values)
+        bad = values > -ARPA_LOG_ZERO
         if bad.any():
-            self._complain(section, bad, "the back-off is nan or infinite", "bad back-offs read as 0")
+            self._complain(section, bad, "the back-off is nan, infinite or above 99", "bad back-offs read as 0")
             values = np.where(bad, 0.0, values)
-        return np.where(values <= ARPA_LOG_ZERO, -np.inf, values * LN10)
+        return _natural(values)
 
     def _complain(self, section: Section, bad: np.ndarray, what: str, cure: str) -> None:
         self.problems.found(f":{section.line[int(np.flatnonzero(bad)[0])]}", what, cure, int(bad.sum()))
@@ -120,7 +119,7 @@ class TreeBuilder:
                 f":{section.line[row]}", f"{ngram!r} is there, but not the n-gram without its first word",
                 "missing suffixes passed over", int(missing.sum()),
             )  # fmt: skip
-        self._check_contexts(np.unique(context))
+        self._check_contexts(parents[begin[parents] < begin[parents + 1]])
         self.logp = np.concatenate([self.logp, self._checked_logp(section)])
         if order < self.order:
             self.backoff = np.concatenate([self.backoff, self._checked_backoff(section)])
@@ -150,19 +149,29 @@ class TreeBuilder:
         return section, context
 
     def _check_contexts(self, contexts: np.ndarray) -> None:
-        """Contexts of longer n-grams must have a back-off."""
+        """Contexts of longer n-grams must have a back-off, but for an `<s>` that is no unigram of the file."""
         bad = contexts[np.isnan(self.backoff[contexts])]
         bad = bad[bad != 1 + BOS] if not self.line[1 + BOS] else bad
         if len(bad):
-            self.problems.found(
-                f":{self.line[bad[0]]}", "the n-gram is the context of longer ones, but has no back-off",
-                "missing back-offs read as 0", len(bad),
-            )  # fmt: skip
+            node = int(bad[0])
+            # A special word that the file lacks has no line, but the n-gram behind it has.
+            line = self.line[node] or self.line[self.begin[node]]
+            what = f"{self._shown(node)} is the context of longer n-grams, but has no back-off"
+            self.problems.found(f":{line}", what, "missing back-offs read as 0", len(bad))
+
+    def _shown(self, node: int) -> str:
+        """A node as text: its word with that of its contexts before it."""
+        words = []
+        while node:
+            words.append(self.vocab.words[self.word[node]])
+            node = int(np.searchsorted(self.begin, node, "right")) - 1
+        return repr(" ".join(reversed(words)))
 
     def finish(self, name: str) -> BackoffModel:
         """The model; `name` is that of the file, for the signature."""
         begin = np.append(self.begin, np.int32(len(self.word)))
         tree = NgramTree(self.level, self.word, begin, self.suffix)
+        self.logp[1:][self.word[1:] == BOS] = -np.inf
         backoff = np.where(np.isnan(self.backoff), 0.0, self.backoff)
         backoff = backoff[: self.level[self.order]]
         signature = (
@@ -170,6 +179,11 @@ class TreeBuilder:
             f"|eos:yes|lmmix:{__version__}"
         )
         return BackoffModel(tree, self.logp, backoff, self.vocab, signature)
+
+
+def _natural(log10: np.ndarray) -> np.ndarray:
+    """Natural logs of checked log10 numbers; what ARPA files write for zero becomes −∞, nan stays."""
+    return np.where(log10 <= ARPA_LOG_ZERO, -np.inf, np.maximum(log10, ARPA_LOG_ZERO) * LN10)
 
 
 def _rows(section: Section, rows: np.ndarray) -> Section:
