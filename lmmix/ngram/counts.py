@@ -36,7 +36,7 @@ class NgramCounts:
     ----------
     tree : NgramTree
         Which n-grams there are. All words of the vocabulary are unigrams, with count 0 if need be.
-    count : (M,) int32
+    count : (M,) int32, or float64 where lines have weights
         Occurrences, aligned with the nodes of the tree; 0 at node 0.
     """
 
