@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmix import _text_kernels as kernels
-from lmmix.errors import InputError
+from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike, decode_utf8
 from lmmix.parallel import thread_imap
 from lmmix.tokenize import tokenizer as named_tokenizer
@@ -114,6 +114,8 @@ class Encoder:
         replace_specials: bool = False,
         keep_empty_lines: bool = False,
     ) -> None:
+        if errors not in ("strict", "replace"):
+            raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
         self.vocab = vocab
         self.tokenizer = named_tokenizer(tokenizer or (vocab.tokenizer if vocab else "whitespace"))
         self.words = WordTable(Vocab.from_words([], self.tokenizer.name))

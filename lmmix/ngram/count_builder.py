@@ -100,14 +100,7 @@ class _Builder:
         n, first = len(self.level) - 1, len(self.word)
         seen = rows.count > 0
         ids, count = (rows.ids, rows.count) if seen.all() else (rows.ids[seen], rows.count[seen])
-        context = np.empty(len(ids), np.int32)
-        pieces = cut(len(ids), PIECE_ROWS)
-        thread_map(
-            lambda piece: kernels._find_contexts(ids[slice(*piece)], self.word, self.begin, context[slice(*piece)]),
-            pieces,
-            self.threads,
-        )
-        self._check_found(ids, context, "its context (all words but the last)")
+        context = self._contexts(ids)
         key, count = _added_up((context.astype(np.int64) << 32) | ids[:, -1], count)
         del ids, context
         if first + len(key) > MAX_NODES:
@@ -122,6 +115,21 @@ class _Builder:
         self._link_suffixes(parent)
         self._check_sums(n, parent, count)
 
+    def _contexts(self, ids: np.ndarray) -> np.ndarray:
+        """(R,) int32: the node of the first n − 1 words of each row."""
+        context = np.empty(len(ids), np.int32)
+
+        def find(piece: tuple[int, int]) -> None:
+            lo, hi = piece
+            kernels._find_contexts(ids[lo:hi], self.word, self.begin, context[lo:hi])
+
+        thread_map(find, cut(len(ids), PIECE_ROWS), self.threads)
+        lost = np.flatnonzero((context < 0) | (self.count[context] == 0))
+        if len(lost):
+            words = [self.vocab.words[i] for i in ids[lost[0]]]
+            self._complain(words, "its context (all words but the last)")
+        return context
+
     def _link_suffixes(self, parent: np.ndarray) -> None:
         first = self.level[-2]
         missing = np.empty(len(parent), np.int32)
@@ -134,11 +142,6 @@ class _Builder:
         lost = np.flatnonzero((missing > 0) | (self.count[self.suffix[first:]] == 0))
         if len(lost):
             self._complain(self._words_of(first + int(lost[0])), "the n-gram without its first word")
-
-    def _check_found(self, ids: np.ndarray, context: np.ndarray, what: str) -> None:
-        lost = np.flatnonzero((context < 0) | (self.count[context] == 0))
-        if len(lost):
-            self._complain([self.vocab.words[i] for i in ids[lost[0]]], what)
 
     def _complain(self, ngram: list[str], what: str) -> None:
         raise FormatError(
@@ -154,10 +157,10 @@ class _Builder:
         if len(more):
             node = contexts.start + int(more[0])
             logger.warning(
-                "%s: %r has count %.15g, less than the %.15g of the %d-grams that begin with it, and so for %d %d-grams: "
+                "%s: %r has the count %.15g, but the %d-grams that begin with it have %.15g (and so for %d %d-grams): "
                 "these are not the counts of a text (maybe counts modified for Kneser-Ney)",
-                self.source, " ".join(self._words_of(node)), self.count[node], sums[more[0]],
-                order, len(more), order - 1,
+                self.source, " ".join(self._words_of(node)), self.count[node], order, sums[more[0]],
+                len(more), order - 1,
             )  # fmt: skip
 
     def _words_of(self, node: int) -> list[str]:

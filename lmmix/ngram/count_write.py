@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def _pieces(tree: NgramTree, lowest: int, highest: int) -> Iterator[_Piece]:
     total = int(nodes_before[-1])
     cuts = np.searchsorted(nodes_before, np.arange(0, total, PIECE_NODES), side="right") - 1
     firsts = [*np.unique(cuts).tolist(), len(bounds) - 1]
-    for first, after in zip(firsts, firsts[1:]):
+    for first, after in pairwise(firsts):
         yield lowest, highest, first, int(nodes_before[after] - nodes_before[first])
 
 

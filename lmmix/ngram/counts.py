@@ -63,13 +63,17 @@ class _Parts:
     suffix: list[np.ndarray]
 
 
-def count_ngrams(corpus: Corpus, order: int, threads: int | None = None) -> NgramCounts:
+def count_ngrams(
+    corpus: Corpus, order: int, threads: int | None = None, weights: np.ndarray | None = None
+) -> NgramCounts:
     """Count the n-grams of orders 1…`order`; an n-gram never crosses the end of a sentence.
 
-    An order beyond the longest sentence gives levels without n-grams. Raises SettingError.
+    An order beyond the longest sentence gives levels without n-grams. With `weights` (S,) float64, above 0, every
+    sentence counts as often as its weight says, and counts are float64. Raises SettingError.
     """
     if not 1 <= order <= MAX_ORDER:
         raise SettingError(f"order is {order}; it must be from 1 to {MAX_ORDER}")
+    weight_at = None if weights is None else _weight_at(corpus, weights)
     _check_size(len(corpus.ids) + corpus.n_sentences, "words")
     seq = np.empty(len(corpus.ids) + corpus.n_sentences, np.int32)
     kernels._pad_sentences(corpus.ids, corpus.offsets, seq)
@@ -79,14 +83,19 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None) -> Ngra
     level = np.zeros(order + 2, np.int64)
     level[1] = 1
     zero = np.zeros(1, np.int32)
-    parts = _Parts([zero], [zero], [np.array([size], np.int32)], [np.zeros(1 + size, np.int32)])
+    parts = _Parts(
+        [zero],
+        [zero if weight_at is None else np.zeros(1)],
+        [np.array([size], np.int32)],
+        [np.zeros(1 + size, np.int32)],
+    )
     with task("counting", order) as advance:
         pieces = _unigrams(seq, size)
         for n in range(1, order + 1):
             level[n + 1] = level[n] + sum(len(piece.word) for piece in pieces)
             _check_size(int(level[n + 1]), "n-grams")
             parts.word += [piece.word for piece in pieces]
-            parts.count += [piece.count for piece in pieces]
+            parts.count += thread_map(partial(_counts, weight_at=weight_at), pieces, threads)
             if n > 1:
                 parts.suffix += thread_map(lambda piece: _suffixes(piece, node_at), pieces, threads)
             if n < order:
@@ -111,6 +120,21 @@ def _assembled(level: np.ndarray, parts: _Parts) -> NgramCounts:
 def _check_size(number: int, of_what: str) -> None:
     if number > MAX_NODES:
         raise SettingError(f"{number} {of_what} are more than one model can hold (at most {MAX_NODES})")
+
+
+def _weight_at(corpus: Corpus, weights: np.ndarray) -> np.ndarray:
+    """(T + S,) float64: the weight of the sentence at each position, that of its `<s>` included."""
+    if weights.shape != (corpus.n_sentences,) or not ((weights > 0) & (weights < np.inf)).all():
+        raise SettingError(f"weights must be {corpus.n_sentences} finite numbers above 0, one for each sentence")
+    return np.repeat(weights.astype(np.float64), np.diff(corpus.offsets) + 1)
+
+
+def _counts(piece: _Piece, *, weight_at: np.ndarray | None) -> np.ndarray:
+    if weight_at is None:
+        return piece.count
+    total = np.empty(len(piece.count))
+    kernels._sum_weights(piece.pos, piece.count, weight_at, total)
+    return total
 
 
 def _unigrams(seq: np.ndarray, size: int) -> list[_Piece]:
