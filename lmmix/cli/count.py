@@ -101,7 +101,9 @@ def command(
     if merge:
         if weights:
             raise SettingError("--weights are weights of the lines of texts; --merge reads count files")
-        counts, words = read_counts(inputs, words, order=order, tokenizer=tokenizer, threads=threads)
+        # Binary count files know their tokeniser, and text files are of white space unless told otherwise.
+        named = None if tokenizer == "whitespace" else tokenizer
+        counts, words = read_counts(inputs, words, order=order, tokenizer=named, threads=threads)
     elif weights:
         corpus, weight = read_weighted_corpus(inputs, weights, words, **reading)
         counts, words = count_ngrams(corpus, order or 5, threads, weight), corpus.vocab
