@@ -159,18 +159,17 @@ def _look_up(data, lo, hi, pool, begin, table, ids):
         ids[i] = table[_find_slot(data, lo[i], hi[i], pool, begin, table)]
 
 
-@kernel("i8(u1[::1], i8[::1], i8, i8, i8[::1], u1[::1], i8[::1], i4[::1], i4[::1])")
-def _add_words(pool, begin, first, count, state, all_pool, all_begin, all_table, new_ids):
-    """Put the words first…count of one pool into another one, once each; new_ids says where each one is there.
+@kernel("i8(u1[::1], i8[::1], i8[::1], i8, i8[::1], u1[::1], i8[::1], i4[::1], i4[::1])")
+def _add_words(data, lo, hi, first, state, pool, begin, table, ids):
+    """Put the words `data[lo[i]:hi[i]]` from the first on into pool and table, once each; ids[i] says where.
 
-    Returns the first word that was not done because the other pool or table must be enlarged, or `count`.
+    Returns the first word that was not done because pool or table must be enlarged, or the number of words.
     """
-    for word in range(first, count):
-        lo, hi = begin[word], begin[word + 1]
-        slot = _find_slot(pool, lo, hi, all_pool, all_begin, all_table)
-        if all_table[slot] < 0:
-            if 2 * state[TYPES] >= all_table.size or state[POOL_USED] + hi - lo > all_pool.size:
-                return word
-            all_table[slot] = _add_word(pool, lo, hi, state, all_pool, all_begin)
-        new_ids[word] = all_table[slot]
-    return count
+    for i in range(first, lo.size):
+        slot = _find_slot(data, lo[i], hi[i], pool, begin, table)
+        if table[slot] < 0:
+            if 2 * state[TYPES] >= table.size or state[POOL_USED] + hi[i] - lo[i] > pool.size:
+                return i
+            table[slot] = _add_word(data, lo[i], hi[i], state, pool, begin)
+        ids[i] = table[slot]
+    return lo.size

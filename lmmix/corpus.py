@@ -137,8 +137,6 @@ def read_corpus(
     files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     if not files:
         raise SettingError("no text to read")
-    if errors not in ("strict", "replace"):
-        raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
     encoder = Encoder(vocab, tokenizer, errors, replace_specials, scratch=scratch)
     for path in files:
         # How long a compressed text is shows only at its end.
@@ -147,7 +145,7 @@ def read_corpus(
         with task(f"reading {path}", size) as advance:
             for chunk_bytes in encoder.encode(path, read_line_chunks(path), threads):
                 advance(chunk_bytes)
-    corpus = _joined(encoder, threads)
+    corpus = joined(encoder, threads)
     if not len(corpus.ids):
         why = f"only empty lines ({corpus.empty_lines})" if corpus.empty_lines else "the file is empty"
         raise InputError(f"{', '.join(map(str, files))}: no sentence to read: {why}")
@@ -163,10 +161,10 @@ def corpus_from_lines(lines: Iterable[str], vocab: Vocab | None = None, tokenize
     text = "".join(" ".join(line.split("\n")) + "\n" for line in lines).encode()
     for _ in encoder.encode("line", [text], threads=1):
         pass
-    return _joined(encoder, 1)
+    return joined(encoder, 1)
 
 
-def _joined(encoder: Encoder, threads: int | None) -> Corpus:
+def joined(encoder: Encoder, threads: int | None = None) -> Corpus:
     """The corpus of all that was encoded."""
     ids, offsets, oov_at = encoder.joined()
     vocab = encoder.vocab

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmix import _text_kernels as kernels
-from lmmix.errors import InputError
+from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike, decode_utf8
 from lmmix.parallel import thread_imap
 from lmmix.scratch import IN_MEMORY, Scratch
@@ -48,15 +48,22 @@ class WordTable:
 
     def add_all(self, other: WordTable) -> np.ndarray:
         """Add the words of another table; (words there,) int32 their ids here."""
-        new_ids = np.empty(other.types, np.int32)
+        return self.add_words(other.pool, other.begin[: other.types], other.begin[1 : other.types + 1])
+
+    def add_words(self, data: np.ndarray, lo: np.ndarray, hi: np.ndarray) -> np.ndarray:
+        """Add the words ``data[lo[i]:hi[i]]``, any of them any number of times; (len(lo),) int32 their ids here."""
+        ids = np.empty(len(lo), np.int32)
         done = 0
-        while done < other.types:
-            done = kernels._add_words(
-                other.pool, other.begin, done, other.types, self.state, self.pool, self.begin, self.table, new_ids
-            )
-            if done < other.types:
+        while done < len(lo):
+            done = kernels._add_words(data, lo, hi, done, self.state, self.pool, self.begin, self.table, ids)
+            if done < len(lo):
                 self.enlarge()
-        return new_ids
+        return ids
+
+    def in_order(self) -> Vocab:
+        """The words as a vocabulary, with the ids that they have here."""
+        types = self.types
+        return Vocab(self.pool[: self.state[kernels.POOL_USED]], self.begin[: types + 1], self.tokenizer)
 
     def ranked(self, counts: np.ndarray) -> tuple[Vocab, np.ndarray]:
         """The words by descending count, ties by first appearance, and the new id of each old one.
@@ -109,6 +116,8 @@ class Encoder:
         keep_empty_lines: bool = False,
         scratch: Scratch = IN_MEMORY,
     ) -> None:
+        if errors not in ("strict", "replace"):
+            raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
         self.vocab = vocab
         self.tokenizer = named_tokenizer(tokenizer or (vocab.tokenizer if vocab else "whitespace"))
         self.words = WordTable(Vocab.from_words([], self.tokenizer.name))

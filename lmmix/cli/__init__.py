@@ -16,6 +16,7 @@ from lmmix.errors import LmmixError
 COMMANDS = {
     "demo": "the main job on the data that comes with lmmix",
     "vocab": "a vocabulary from texts",
+    "count": "n-gram counts of texts, sums of count files",
     "ngram": "an n-gram model from texts",
     "neural": "a neural model from texts",
     "mix": "weights of a mixture on held-out text",

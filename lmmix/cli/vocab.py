@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from lmmix.cli.common import (
@@ -20,6 +22,7 @@ from lmmix.cli.common import (
 @output_option
 @click.option("--min-count", type=int, default=1, show_default=True, help="Leave out rarer words.")
 @click.option("--size", type=int, metavar="N", help="Keep the N most frequent words.")
+@click.option("--held-out", metavar="FILE", help="Keep the words most probable in this text, weighing TEXTs by it.")
 @tokenizer_option
 @text_options
 @json_option
@@ -29,6 +32,7 @@ def command(
     output: str,
     min_count: int,
     size: int | None,
+    held_out: str | None,
     tokenizer: str,
     errors: str,
     replace_specials: bool,
@@ -36,18 +40,37 @@ def command(
 ) -> None:
     """Write the vocabulary of TEXTs: one word a line, the most frequent first.
 
+    With --held-out, a mixture of the unigram models of the TEXTs is fitted to that text, and the words that it
+    finds most probable come first.
+
     \b
     lmmix vocab a.txt b.txt.gz -o words.txt --min-count 2
+    lmmix vocab news.txt talks.txt --held-out dev.txt --size 20000 -o words.txt
     """
-    from lmmix.corpus import limited_vocab, read_corpus
+    from lmmix.corpus import Corpus, limited_vocab, read_corpus
 
-    refuse_overwriting(output, texts)
-    corpus = read_corpus(texts, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
-    vocab = limited_vocab(corpus, min_count, size)
+    def read(paths: tuple[str, ...]) -> Corpus:
+        return read_corpus(paths, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
+
+    refuse_overwriting(output, (*texts, held_out or "-"))
+    facts: dict[str, Any] = {}
+    if held_out:
+        from lmmix.select_vocab import select_vocab
+
+        judge = read((held_out,))
+        chosen = select_vocab((read((text,)) for text in texts), judge, size, min_count)
+        vocab, oov, tokens = chosen.vocab, chosen.oov, judge.n_words
+        facts["weights"] = chosen.weights.tolist()
+    else:
+        corpus = read(texts)
+        vocab, tokens = limited_vocab(corpus, min_count, size), corpus.n_words
+        oov = len(corpus.recode(vocab).oov_at)
     vocab.write(output)
-    oov = len(corpus.recode(vocab).oov_at)
     if as_json:
-        print_json({"words": len(vocab) - 3, "fingerprint": vocab.fingerprint, "tokens": corpus.n_words, "oov": oov})
+        print_json({"words": len(vocab) - 3, "fingerprint": vocab.fingerprint, "tokens": tokens, "oov": oov, **facts})
     elif output != "-":
-        share = 100 * oov / corpus.n_words
-        click.echo(f"{output}: {len(vocab) - 3} words; {oov} of {corpus.n_words} tokens ({share:.2f} %) are outside it")
+        for text, weight in zip(texts, facts.get("weights", ())):
+            click.echo(f"{weight:.6f}  {text}")
+        place = f" of {held_out}" if held_out else ""
+        share = 100 * oov / tokens
+        click.echo(f"{output}: {len(vocab) - 3} words; {oov} of {tokens} tokens{place} ({share:.2f} %) are outside it")

@@ -1,4 +1,4 @@
-"""Kernels of the ARPA text format: numbers and words in and out of byte buffers.
+"""Kernels of the text formats: numbers and words out of byte buffers (ARPA and count files) and into them (ARPA).
 
 `_parse_ngrams` returns where it stopped and why; row r of its output belongs to line `line_of[r]`, counted
 from the first line of the buffer. Words come out as spans of bytes, which the text kernels look up.
@@ -11,13 +11,14 @@ import numpy as np
 from lmmix.parallel import kernel
 
 # Why parsing stopped.
-END_OF_DATA, SECTION, BAD_NUMBER, WRONG_WORDS = range(4)
+END_OF_DATA, SECTION, BAD_NUMBER, WRONG_WORDS, BAD_COUNT, TOO_LONG = range(6)
 
 LOG_ZERO = -99.0
 MOST = 99.0
 LINE_SPARE = 64
 DECIMALS = 7
 SCALE = 10**DECIMALS
+LARGEST_COUNT = 2**31 - 1
 
 TAB, NEWLINE, SPACE, MINUS, PLUS, POINT, ZERO, BACKSLASH = 9, 10, 32, 45, 43, 46, 48, 92
 
@@ -145,6 +146,46 @@ def _parse_ngrams(data, at, order, word_lo, word_hi, log10p, log10bow, line_of):
         line += 1
         at += 1
     return END_OF_DATA, at, row, line
+
+
+@kernel("Tuple((i8, i8, i8, i8))(u1[::1], i8, i8[::1], i8[::1], i8[::1], f8[::1], i8[::1])")
+def _parse_counts(data, order, lo, hi, first, count, line_of):
+    """Parse lines `w1 … wn count` with n ≤ order; the words of row r are the spans first[r] … first[r + 1].
+
+    Returns (why it stopped, rows, words, line). On an error, the line is the bad one.
+    """
+    at = 0
+    row = 0
+    words = 0
+    line = 0
+    first[0] = 0
+    while at < data.size:
+        at = _skip_blanks(data, at)
+        while data[at] != NEWLINE:
+            lo[words] = at
+            at = _token_end(data, at)
+            hi[words] = at
+            words += 1
+            at = _skip_blanks(data, at)
+        at += 1
+        found = words - first[row]
+        if found > 0:
+            words -= 1
+            if found == 1:
+                return WRONG_WORDS, row, words, line
+            if found > order + 1:
+                return TOO_LONG, row, words, line
+            value, good = _parse_number(data, lo[words], hi[words])
+            if not good:
+                return BAD_NUMBER, row, words, line
+            if not 0.0 <= value <= LARGEST_COUNT:
+                return BAD_COUNT, row, words, line
+            count[row] = value
+            line_of[row] = line
+            row += 1
+            first[row] = words
+        line += 1
+    return END_OF_DATA, row, words, line
 
 
 @kernel("u8(f8, u1[::1], u1[::1], u8)")

@@ -161,3 +161,15 @@ def _link_suffixes(pos, count, node_at, suffix):
     for g in range(np.uint64(count.size)):
         suffix[g] = node_at[np.uint64(pos[at]) + np.uint64(1)]
         at += np.uint64(count[g])
+
+
+@kernel("void(i4[::1], i4[::1], f8[::1], f8[::1])")
+def _sum_weights(pos, count, weight_at, total):
+    """total[g] becomes the sum of the weights of the positions where the g-th n-gram starts, in their order."""
+    at = np.uint64(0)
+    for g in range(np.uint64(count.size)):
+        value = 0.0
+        for _ in range(count[g]):
+            value += weight_at[np.uint64(pos[at])]
+            at += np.uint64(1)
+        total[g] = value

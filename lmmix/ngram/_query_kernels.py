@@ -18,6 +18,8 @@ from numba.extending import intrinsic
 
 from lmmix.parallel import kernel
 
+BOS = 1
+
 LANES = 16
 """Walks at a time: enough to hide the wait for memory, few enough to stay in the nearest cache."""
 

@@ -34,7 +34,7 @@ class NgramCounts:
     ----------
     tree : NgramTree
         Which n-grams there are. All words of the vocabulary are unigrams, with count 0 if need be.
-    count : (M,) int32
+    count : (M,) int32, or float64 where lines have weights
         Occurrences, aligned with the nodes of the tree; 0 at node 0.
     """
 
@@ -59,6 +59,8 @@ class _Arrays:
         for array in (self.word, self.count):
             array.append(np.zeros(1, np.int32))
         self.suffix.append(np.zeros(1 + words, np.int32))
+        self.weight = scratch.growing(np.float64)
+        self.weight.append(np.zeros(1))
         self.begin.append(np.array([1, 1 + words], np.int32))
         self._children_end = 1 + words
 
@@ -74,20 +76,28 @@ class _Arrays:
         self._children_end = int(ends[-1]) if len(ends) else self._children_end
         self.begin.append(ends)
 
-    def finished(self, level: np.ndarray) -> NgramCounts:
-        """The tree and the counts."""
+    def finished(self, level: np.ndarray, weighted: bool) -> NgramCounts:
+        """The tree and the counts, or the weights."""
         tree = NgramTree(level, self.word.stored(), self.begin.stored(), self.suffix.stored())
-        return NgramCounts(tree, self.count.stored())
+        return NgramCounts(tree, (self.weight if weighted else self.count).stored())
 
 
-def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch: Scratch = IN_MEMORY) -> NgramCounts:
+def count_ngrams(
+    corpus: Corpus,
+    order: int,
+    threads: int | None = None,
+    weights: np.ndarray | None = None,
+    scratch: Scratch = IN_MEMORY,
+) -> NgramCounts:
     """Count the n-grams of orders 1…`order`; an n-gram never crosses the end of a sentence.
 
-    An order beyond the longest sentence gives levels without n-grams. What is large lies in `scratch`. Raises
+    An order beyond the longest sentence gives levels without n-grams. With `weights` (S,) float64, above 0, every
+    sentence counts as often as its weight says, and counts are float64. What is large lies in `scratch`. Raises
     SettingError.
     """
     if not 1 <= order <= MAX_ORDER:
         raise SettingError(f"order is {order}; it must be from 1 to {MAX_ORDER}")
+    weight_at = None if weights is None else _weight_at(corpus, weights)
     positions, size = len(corpus.ids) + corpus.n_sentences, len(corpus.vocab)
     _check_size(positions, "words")
     seq, node_at = scratch.empty(positions, np.int32), scratch.empty(positions, np.int32)
@@ -101,6 +111,9 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch
         for n in range(1, order + 1):
             level[n + 1] = level[n] + sum(len(piece.word) for piece in pieces)
             _check_size(int(level[n + 1]), "n-grams")
+            if weight_at is not None:
+                for total in thread_imap(partial(_weight, weight_at=weight_at), pieces, threads):
+                    arrays.weight.append(total)
             if n > 1:
                 for suffix in thread_imap(partial(_suffixes, node_at=node_at), pieces, threads):
                     arrays.suffix.append(suffix)
@@ -108,12 +121,25 @@ def count_ngrams(corpus: Corpus, order: int, threads: int | None = None, scratch
                 _note_nodes(pieces, int(level[n]), node_at, threads)
                 pieces = _longer(seq, pieces, n, word_bits, arrays, threads)
             advance(1)
-    return arrays.finished(level)
+    return arrays.finished(level, weighted=weights is not None)
 
 
 def _check_size(number: int, of_what: str) -> None:
     if number > MAX_NODES:
         raise SettingError(f"{number} {of_what} are more than one model can hold (at most {MAX_NODES})")
+
+
+def _weight_at(corpus: Corpus, weights: np.ndarray) -> np.ndarray:
+    """(T + S,) float64: the weight of the sentence at each position, that of its `<s>` included."""
+    if weights.shape != (corpus.n_sentences,) or not ((weights > 0) & (weights < np.inf)).all():
+        raise SettingError(f"weights must be {corpus.n_sentences} finite numbers above 0, one for each sentence")
+    return np.repeat(weights.astype(np.float64), np.diff(corpus.offsets) + 1)
+
+
+def _weight(piece: _Piece, *, weight_at: np.ndarray) -> np.ndarray:
+    total = np.empty(len(piece.count))
+    kernels._sum_weights(piece.pos, piece.count, weight_at, total)
+    return total
 
 
 def _unigrams(seq: np.ndarray, size: int, arrays: _Arrays, scratch: Scratch) -> list[_Piece]:
