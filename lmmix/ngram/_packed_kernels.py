@@ -27,7 +27,6 @@ SAMPLE_SHIFT = 9
 ONE = np.uint64(1)
 WORD_SHIFT = np.uint64(6)
 WORD_MASK = np.uint64(63)
-WORD_BITS = np.uint64(64)
 PAIRS = np.uint64(0x5555555555555555)
 QUADS = np.uint64(0x3333333333333333)
 BYTES = np.uint64(0x0F0F0F0F0F0F0F0F)
@@ -44,13 +43,14 @@ def _popcount(x):
 
 @kernel("u8(u8[::1], u8, u8)")
 def _read(bits, at, width):
-    """The integer in the `width` bits (0 to 63) from bit `at` on; reads at most the next word."""
+    """The integer in the `width` bits (0 to 63) from bit `at` on.
+
+    Always reads the next word, too: a branch that is not foreseen would cost more than everything else here.
+    """
     word = at >> WORD_SHIFT
     shift = at & WORD_MASK
-    value = bits[word] >> shift
-    if shift + width > WORD_BITS:
-        value |= bits[word + ONE] << (WORD_BITS - shift)
-    return value & ((ONE << width) - ONE)
+    above = (bits[word + ONE] << ONE) << (WORD_MASK - shift)
+    return ((bits[word] >> shift) | above) & ((ONE << width) - ONE)
 
 
 @kernel("i8(u8, i8)")
