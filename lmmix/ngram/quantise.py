@@ -59,7 +59,9 @@ def _bin_ends(ordered: np.ndarray, most: int) -> np.ndarray:
     if len(changes) <= most:
         return changes
     # -inf, the negative numbers, 0 and the positive ones do not mix.
-    segments = np.unique([*(int(np.searchsorted(ordered, *cut)) for cut in _CUTS), len(ordered)])
+    zero = np.float32(0)
+    cuts = [np.isneginf(ordered).sum(), np.searchsorted(ordered, zero), np.searchsorted(ordered, zero, "right")]
+    segments = np.unique([*cuts, len(ordered)])
     segments = segments[segments > 0]
     ends: list[int] = []
     start = 0
@@ -68,9 +70,6 @@ def _bin_ends(ordered: np.ndarray, most: int) -> np.ndarray:
             start = _bin_end(ordered, start, stop, most - len(ends), others)
             ends.append(start)
     return np.array(ends, np.int64)
-
-
-_CUTS = ((np.float32(-np.inf), "right"), (np.float32(0), "left"), (np.float32(0), "right"))
 
 
 def _bin_end(ordered: np.ndarray, start: int, stop: int, codes: int, others: int) -> int:
