@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_packed import Fst
 from odd_models import odd_model
@@ -24,19 +24,23 @@ from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.fst_write import write_fst
 
 
-def check_costs(model: BackoffModel, path: Path, label: str, random) -> None:
+def check_costs(model: BackoffModel, path: Path, label: str, random, odd: bool = False) -> None:
     write_fst(model, path, label, 1)
     fst = Fst(path.read_text(), label)
     states = {state for arcs in fst.arcs.values() for state, _ in arcs.values()} | set(fst.final) | {fst.start}
     assert states <= set(range(len(states) + 1))
     words = [word for word in model.vocab.words if word not in ("<unk>", "<s>", "</s>")]
-    sentences = [[random.choice(words) for _ in range(random.randrange(1, 9))] for _ in range(30)] if words else []
+    sentences = [[random.choice(words) for _ in range(random.randrange(1, 9))] for _ in range(8)] if words else []
     for sentence in sentences:
         logp = model.score(corpus_from_lines([" ".join(sentence)], model.vocab))
-        expected = np.where(np.cumsum(np.isneginf(logp)) > 0, np.inf, -logp)
-        np.testing.assert_allclose(fst.costs(sentence), expected, atol=1e-6)
+        costs = fst.costs(sentence)
+        # The back-offs of histories without a state stand on the arcs that lead there: a word early, in odd models.
+        np.testing.assert_allclose(sum(costs), -logp.sum(), atol=1e-5)
+        if not odd:
+            np.testing.assert_allclose(costs, -logp, atol=1e-6)
 
 
+@settings(max_examples=40)
 @given(TEXTS, st.integers(1, 5), st.sampled_from(["<eps>", "#0"]), st.randoms())
 def test_paths_cost_what_the_model_says(tmp_path_factory, sentences, order: int, label: str, random) -> None:
     corpus = corpus_from_lines([" ".join(sentence) for sentence in sentences])
@@ -44,13 +48,14 @@ def test_paths_cost_what_the_model_says(tmp_path_factory, sentences, order: int,
     check_costs(train_ngram(corpus, order), path, label, random)
 
 
+@settings(max_examples=60)
 @given(TEXTS, st.integers(1, 4), st.randoms())
 def test_odd_models(tmp_path_factory, sentences, order: int, random) -> None:
     model = odd_model(sentences, order, random)
     # A `</s>` of probability 0 in some contexts only is what OpenFst text cannot say.
     ends = model.tree.word == 2
     model.logp[ends] = np.maximum(model.logp[ends], -9.0)
-    check_costs(model, tmp_path_factory.getbasetemp() / "odd.fst.txt", "<eps>", random)
+    check_costs(model, tmp_path_factory.getbasetemp() / "odd.fst.txt", "<eps>", random, odd=True)
 
 
 @given(st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, -0.0, 1e-9, -1e-9, 9.99999999, 1e12, math.inf])))
@@ -58,7 +63,7 @@ def test_costs_are_written_with_seven_decimals(cost: float) -> None:
     out = np.zeros(64, np.uint8)
     text = out[: kernels._write_cost(cost, out, 0)].tobytes().decode()
     assert float(text) == pytest.approx(min(cost, 1e9) if cost < math.inf else cost, abs=5.1e-8)
-    assert text == "Infinity" or not text.endswith((".", "00000000"))
+    assert "." not in text or not text.endswith((".", "0"))
 
 
 def test_symbols_and_compression(corpus: Corpus, tmp_path: Path) -> None:
