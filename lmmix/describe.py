@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmix.fileio import PathLike
-from lmmix.lm import load
+from lmmix.lm import LanguageModel, load
 from lmmix.mix.mixture import Mixture
 
 
@@ -15,10 +15,25 @@ def describe(path: PathLike) -> dict[str, Any]:
     model = load(path)
     place = Path(path)
     files = [file for file in place.iterdir() if file.is_file()] if place.is_dir() else [place]
-    facts: dict[str, Any] = {"kind": type(model).__name__, "bytes": sum(file.stat().st_size for file in files)}
-    if hasattr(model, "tree"):
-        facts |= {"order": model.tree.order, "ngrams": model.tree.counts()}
+    size = sum(file.stat().st_size for file in files)
+    facts: dict[str, Any] = {"kind": type(model).__name__, "bytes": size, **_ngram_facts(model, size)}
     if isinstance(model, Mixture):
         facts |= {"weights": model.weights.tolist(), "members": [str(member) for member in model.paths or []]}
     facts |= {"words": len(model.vocab), "tokenizer": model.vocab.tokenizer, "vocab": model.vocab.fingerprint}
     return {**facts, "signature": model.signature}
+
+
+def _ngram_facts(model: LanguageModel, size: int) -> dict[str, Any]:
+    """What only n-gram models have; bytes are those of the whole file, vocabulary included."""
+    from lmmix.ngram.backoff import BackoffModel
+    from lmmix.ngram.packed import PackedModel
+
+    if isinstance(model, PackedModel):
+        counts = model.counts()
+        stored = "float32" if model.quantised is None else f"q{model.quantised}"
+    elif isinstance(model, BackoffModel):
+        counts, stored = model.tree.counts(), "exact"
+    else:
+        return {}
+    per_ngram = round(size / max(1, sum(counts)), 3)
+    return {"order": len(counts), "ngrams": counts, "bytes_per_ngram": per_ngram, "stored": stored}

@@ -2,31 +2,96 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import click
 
-from lmmix.cli.common import model_tokenizer_option, threads_option, with_progress
+from lmmix.cli.common import (
+    json_option,
+    model_tokenizer_option,
+    print_json,
+    refuse_overwriting,
+    threads_option,
+    with_progress,
+)
+
+if TYPE_CHECKING:
+    from lmmix.ngram.backoff import BackoffModel
+
+FST_SUFFIXES = (".fst.txt", ".fst.txt.gz", ".fst.txt.bz2", ".fst.txt.xz", ".fst.txt.zst")
 
 
 @click.command()
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @click.option("--repair", is_flag=True, help="Mend a faulty ARPA file and say what was wrong, instead of stopping.")
+@click.option("--quantize", type=int, metavar="BITS", help="Write a small .lmx with numbers of 2 to 16 bits (try 8).")
+@click.option("--float32", is_flag=True, help="Write a small .lmx with numbers in float32.")
+@click.option(
+    "--backoff-label", default="<eps>", show_default=True, metavar="SYMBOL", help="Label of back-off arcs (.fst.txt)."
+)
 @model_tokenizer_option
 @threads_option
+@json_option
 @with_progress
-def command(source: str, target: str, repair: bool, tokenizer: str | None, threads: int | None) -> None:
-    """Write the n-gram model IN as OUT: .lmx, or ARPA compressed by suffix.
+def command(
+    source: str,
+    target: str,
+    repair: bool,
+    quantize: int | None,
+    float32: bool,
+    backoff_label: str,
+    tokenizer: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Write the n-gram model IN as OUT: .lmx, ARPA, or OpenFst text (.fst.txt), the last two compressed by suffix.
+
+    An .lmx file is exact unless --quantize or --float32 makes it small. OpenFst text gets a symbol table, OUT.syms.
 
     \b
     lmmix convert model.arpa.gz model.lmx
+    lmmix convert model.arpa.gz small.lmx --quantize 8
     lmmix convert --repair strange.arpa clean.arpa
+    lmmix convert model.lmx model.fst.txt --backoff-label '#0'
     """
+    from lmmix.errors import SettingError
+    from lmmix.ngram.fst_write import write_fst
+    from lmmix.ngram.lmxfile import write_packed
+
+    if (quantize is not None or float32) and not target.endswith(".lmx"):
+        raise SettingError(f"{target}: --quantize and --float32 are for .lmx files")
+    if quantize is not None and float32:
+        raise SettingError("--quantize and --float32 exclude each other; choose one")
+    if as_json and target == "-":
+        raise SettingError("--json prints to standard output, where the model would go; give the model a name")
+    refuse_overwriting(target, (source,))
+    model = _read(source, repair, tokenizer, threads)
+    signature = model.signature
+    if quantize is not None or float32:
+        signature = write_packed(model, target, quantize, threads).signature
+    elif target.endswith(FST_SUFFIXES):
+        write_fst(model, target, backoff_label, threads)
+    else:
+        model.save(target, threads)
+    if as_json:
+        print_json({"ngrams": model.tree.counts(), "bytes": os.path.getsize(target), "signature": signature})
+
+
+def _read(source: str, repair: bool, tokenizer: str | None, threads: int | None) -> BackoffModel:
     from lmmix.errors import SettingError
     from lmmix.lm import load
     from lmmix.ngram.arpa import read_arpa
     from lmmix.ngram.backoff import BackoffModel
+    from lmmix.ngram.closure import with_suffixes
+    from lmmix.ngram.packed import PackedModel
 
-    model = read_arpa(source, True, tokenizer or "whitespace") if repair else load(source, tokenizer)
+    if repair:
+        return with_suffixes(read_arpa(source, True, tokenizer or "whitespace"))
+    model = load(source, tokenizer)
+    if isinstance(model, PackedModel):
+        return model.unpacked(threads)
     if not isinstance(model, BackoffModel):
         raise SettingError(f"{source}: only n-gram models (ARPA or .lmx) can be converted")
-    model.save(target, threads)
+    return model

@@ -263,8 +263,8 @@ def _format_ngrams(
 ):
     """Write the lines of the nodes from path[order] up to `stop`; returns (next node, bytes written).
 
-    Stops early where `out` might not hold the next line. Back-offs are written where a node has children. The
-    words of a context are put together in `context`, once for all n-grams in it.
+    Stops early where `out` might not hold the next line. Back-offs are written where a node has children, or
+    where they matter without. The words of a context are put together in `context`, once for all n-grams in it.
     """
     at = np.uint64(0)
     node = path[order]
@@ -281,7 +281,7 @@ def _format_ngrams(
             out[at] = TAB
             at = _copy_bytes(context, np.uint64(0), size, out, at + np.uint64(1))
             at = _copy_bytes(pool, np.uint64(pool_begin[w]), np.uint64(length), out, at)
-            if with_backoff and begin[node] < begin[node + 1]:
+            if with_backoff and (begin[node] < begin[node + 1] or backoff[node] != 0.0):
                 out[at] = TAB
                 at = _write_number(backoff[node] * to_log10, digits, out, at + np.uint64(1))
             out[at] = NEWLINE
