@@ -106,25 +106,36 @@ def _score_ngrams(begin, logp, backoff, lower, history, lo, hi, score):
             score[child] = max(np.expm1(-weight * change), 0.0)
 
 
-@kernel("void(i4[::1], f8[::1], f8[::1], i8, i8, f8[::1])")
-def _fall_back(suffix, backoff, visits, lo, hi, asked):
-    """asked[h′] += what is asked of h and passed on by its back-off, less what is counted in `visits` of h itself."""
+@kernel("void(i4[::1], f8[::1], f8[::1], f8[::1], i8, i8, f4[::1])")
+def _find_excess(begin, logp, backoff, lower, lo, hi, excess):
+    """excess[c] becomes p(w | h) − backoff(h) · p(w | h′): what h says of w beyond what backing off would say."""
     for context in range(lo, hi):
-        asked[suffix[context]] += asked[context] * np.exp(backoff[context]) - visits[context]
+        weight = np.exp(backoff[context])
+        for child in range(begin[context], begin[context + 1]):
+            excess[child] = np.exp(logp[child]) - weight * np.exp(lower[child])
 
 
-@kernel("void(i4[::1], i4[::1], f8[::1], f8[::1], f8[::1], f8[::1], i8, i8, f8[::1])")
-def _say_words(begin, suffix, logp, backoff, lower, asked, lo, hi, visits):
-    """visits[c] += what the context of c says of it, and pass that on to the suffix of c.
+@kernel("void(i4[::1], f8[::1], f8[::1], i8, i8, f8[::1])")
+def _fall_back(suffix, weight, visits, lo, hi, asked):
+    """asked[h′] += what is asked of h and passed on by its back-off weight, less what `visits` counts of h itself."""
+    for context in range(lo, hi):
+        asked[suffix[context]] += asked[context] * weight[context] - visits[context]
 
-    The suffix has been credited with the back-off of the context as if the context did not know the word itself;
-    that is taken back. The longest n-grams have no entry in `visits`.
+
+@kernel("void(i4[::1], i4[::1], f8[::1], f4[::1], f8[::1], i8, i8, f8[::1])")
+def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits):
+    """visits[c] += what the context of c says of it; visits of its suffix += what that did not know of already.
+
+    The longest n-grams have no entry in `visits`.
     """
     for context in range(lo, hi):
-        passed_on = asked[context] * np.exp(backoff[context])
-        for child in range(begin[context], begin[context + 1]):
-            seen = asked[context] * np.exp(logp[child])
-            if child < visits.size:
-                visits[child] += seen
-                seen = visits[child]
-            visits[suffix[child]] += seen - passed_on * np.exp(lower[child])
+        asked_here = asked[context]
+        first = np.uint64(begin[context])
+        last = np.uint64(begin[context + 1])
+        if first < np.uint64(visits.size):
+            for child in range(first, last):
+                visits[np.uint64(suffix[child])] += visits[child] + asked_here * excess[child]
+                visits[child] += asked_here * prob[child]
+        else:
+            for child in range(first, last):
+                visits[np.uint64(suffix[child])] += asked_here * excess[child]

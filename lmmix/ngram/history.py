@@ -12,10 +12,11 @@ import numpy as np
 
 from lmmix.ngram import _prune_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
+from lmmix.ngram.renormalise import over_contexts
 from lmmix.ngram.tree import NgramTree
 from lmmix.vocab import BOS, EOS
 
-TOLERANCE = 1e-3
+TOLERANCE = 3e-4
 MOST_PASSES = 100
 
 
@@ -59,21 +60,24 @@ def _of_parents(tree: NgramTree, order: int, values: np.ndarray) -> np.ndarray:
 
 
 def stationary_history(
-    model: BackoffModel, lower: np.ndarray, tolerance: float = TOLERANCE, passes: int = MOST_PASSES
+    model: BackoffModel,
+    lower: np.ndarray,
+    threads: int | None = None,
+    tolerance: float = TOLERANCE,
+    passes: int = MOST_PASSES,
 ) -> np.ndarray:
     """(level[N],) ln P(h): how often the last words are h in an endless text that the model itself makes.
 
     That is the stationary distribution of the chain of sentences, each beginning behind the end of the one before,
     by the power method on the automaton of the model (as Roark, Allauzen & Riley 2013, "Smoothed marginal
-    distribution constraints for language modeling"). Each pass takes the mean of old and new, so that chains with a
-    period settle, too.
+    distribution constraints for language modeling").
 
     Parameters
     ----------
     model : BackoffModel
-        Normalised.
+        Normalised, of order 2 or more.
     lower : (M,) float64
-        ln p(w | h′) of each n-gram hw, from `renormalised`.
+        ln p(w | h′) of each n-gram hw.
     tolerance : float
         Passes stop when the probabilities of single words change by no more than this in all.
     passes : int
@@ -81,36 +85,58 @@ def stationary_history(
     """
     tree = model.tree
     unigrams = tree.nodes(1)
-    visits = np.zeros(int(tree.level[tree.order]))
-    visits[unigrams] = np.exp(model.logp[unigrams])
-    visits[1 + BOS] = visits[1 + EOS]
-    ends = np.flatnonzero(tree.word[: len(visits)] == EOS)
+    chain = _Chain(model, lower, threads)
+    visits = np.zeros(len(model.backoff))
+    visits[unigrams] = chain.prob[unigrams]
     for _ in range(passes):
-        after = _next_visits(model, lower, visits, ends)
-        after[1 + BOS] = after[1 + EOS]
-        change = np.abs(after - visits)[unigrams].sum()
-        visits = (visits + after) / 2
-        if change <= tolerance:
+        visits[1 + BOS] = visits[1 + EOS]
+        after = chain.next_visits(visits)
+        change = np.abs(after - visits)[unigrams]
+        # Some of the old stays, so that chains with a period settle, too.
+        visits = 0.9 * after + 0.1 * visits
+        if change.sum() - change[BOS] <= tolerance:
             break
     visits[0] = 1.0
+    visits[1 + BOS] = visits[1 + EOS]
     with np.errstate(divide="ignore"):
         return np.log(visits)
 
 
-def _next_visits(model: BackoffModel, lower: np.ndarray, visits: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The probability of each n-gram below the highest order to be the last words, one word later."""
-    tree = model.tree
-    visits = visits.copy()
-    visits[ends] = 0.0
-    visits[0] = 1.0
-    asked = visits.copy()
-    for n in range(tree.order - 1, 0, -1):
-        nodes = tree.nodes(n)
-        kernels._fall_back(tree.suffix, model.backoff, visits, nodes.start, nodes.stop, asked)
-    after = np.zeros(len(visits))
-    for n in range(tree.order, 0, -1):
-        contexts = tree.nodes(n - 1)
-        kernels._say_words(
-            tree.begin, tree.suffix, model.logp, model.backoff, lower, asked, contexts.start, contexts.stop, after
-        )
-    return np.maximum(after, 0.0)
+class _Chain:
+    """The model as a chain that says word after word, sentence after sentence."""
+
+    def __init__(self, model: BackoffModel, lower: np.ndarray, threads: int | None) -> None:
+        self.tree = tree = model.tree
+        self.weight = np.exp(model.backoff)
+        self.prob = np.exp(model.logp[: len(self.weight)])
+        self.excess = np.zeros(tree.size, np.float32)
+        self.ends = np.flatnonzero(tree.word[: len(self.weight)] == EOS)
+
+        def find_excess(lo: int, hi: int) -> None:
+            kernels._find_excess(tree.begin, model.logp, model.backoff, lower, lo, hi, self.excess)
+
+        for n in range(2, tree.order + 1):
+            over_contexts(tree, n, find_excess, threads)
+
+    def next_visits(self, visits: np.ndarray) -> np.ndarray:
+        """From the probability of each n-gram below the highest order to be the last words: that one word later.
+
+        What a context h is asked for is what nothing longer knows: its own visits, less those of longer contexts that
+        end in h, and the back-offs of these. Of the words that h knows, the longer contexts have said some; only the
+        rest of the probability is new.
+        """
+        tree = self.tree
+        visits = visits.copy()
+        visits[self.ends] = 0.0
+        visits[0] = 1.0
+        asked = visits.copy()
+        for n in range(tree.order - 1, 0, -1):
+            nodes = tree.nodes(n)
+            kernels._fall_back(tree.suffix, self.weight, visits, nodes.start, nodes.stop, asked)
+        after = np.zeros(len(visits))
+        for n in range(tree.order, 0, -1):
+            contexts = tree.nodes(n - 1)
+            kernels._say_words(
+                tree.begin, tree.suffix, self.prob, self.excess, asked, contexts.start, contexts.stop, after
+            )
+        return np.maximum(after, 0.0)

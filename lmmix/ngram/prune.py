@@ -1,21 +1,18 @@
-"""Relative-entropy pruning (Stolcke 1998, "Entropy-based pruning of backoff language models"), and renormalising."""
+"""Relative-entropy pruning (Stolcke 1998, "Entropy-based pruning of backoff language models")."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from lmmix.errors import InputError, SettingError
+from lmmix.errors import SettingError
 from lmmix.ngram import _prune_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.history import model_history, product_history, stationary_history
+from lmmix.ngram.renormalise import normalised, over_contexts
 from lmmix.ngram.tree import NgramTree
-from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
 
 HISTORIES = ("stationary", "product")
-PIECE_CONTEXTS = 1 << 16
 
 
 def prune_entropy(
@@ -55,14 +52,14 @@ def prune_entropy(
     probability 0.
     """
     _check_settings(threshold, target, history, min_order)
-    normal, lower = _renormalised(model, threads)
+    normal, lower = normalised(model, threads)
     score = _scores(normal, lower, history, min_order, threads)
     if threshold is None:
         threshold = _threshold_for(score, target or 0, int(model.tree.level[min(min_order, model.order + 1)]) - 1)
     tree, nodes = model.tree.selected(score >= threshold)
     signature = model.signature + _signature(threshold, history, min_order)
     backoff = np.zeros(int(tree.level[tree.order]))
-    return _renormalised(BackoffModel(tree, normal.logp[nodes], backoff, model.vocab, signature), threads)[0]
+    return normalised(BackoffModel(tree, normal.logp[nodes], backoff, model.vocab, signature), threads)[0]
 
 
 def _check_settings(threshold: float | None, target: int | None, history: BackoffModel | str, min_order: int) -> None:
@@ -95,24 +92,24 @@ def _scores(
     score = np.full(tree.size, np.inf)
     if tree.order < min_order:
         return score
-    weight = _history(model, lower, history)
+    weight = _history(model, lower, history, threads)
     with task("pruning", tree.order) as advance:
         for n in range(tree.order, min_order - 1, -1):
 
             def score_piece(lo: int, hi: int) -> None:
                 kernels._score_ngrams(tree.begin, model.logp, model.backoff, lower, weight, lo, hi, score)
 
-            _over_contexts(tree, n, score_piece, threads)
+            over_contexts(tree, n, score_piece, threads)
             advance(1)
     for n in range(tree.order, min_order, -1):
         _raise_contexts(tree, n, score)
     return score
 
 
-def _history(model: BackoffModel, lower: np.ndarray, history: BackoffModel | str) -> np.ndarray:
+def _history(model: BackoffModel, lower: np.ndarray, history: BackoffModel | str, threads: int | None) -> np.ndarray:
     if isinstance(history, BackoffModel):
         return model_history(model, history)
-    return product_history(model) if history == "product" else stationary_history(model, lower)
+    return product_history(model) if history == "product" else stationary_history(model, lower, threads)
 
 
 def _raise_contexts(tree: NgramTree, order: int, score: np.ndarray) -> None:
@@ -136,45 +133,3 @@ def _threshold_for(score: np.ndarray, target: int, fixed: int) -> float:
     # The largest score of those that have to go; all that equal it go with it.
     last = float(np.partition(scores, len(scores) - room - 1)[len(scores) - room - 1])
     return float(np.nextafter(last, np.inf))
-
-
-def renormalise(model: BackoffModel, threads: int | None = None) -> BackoffModel:
-    """`model` with all back-offs computed anew from the explicit probabilities, so that every context sums to 1.
-
-    Unigrams are divided by their sum. From there up, the back-off of a context h is
-    (1 − Σ p(w | h)) / (1 − Σ p(w | h′)) over the words w that follow it, h′ being h without its first word; 1 for a
-    context without n-grams. Where no back-off makes the sum 1 – the n-grams have more than all mass, or follow with
-    every word – the n-grams are scaled to what the back-off (0 or 1) leaves them. Raises InputError if all unigrams
-    have probability 0.
-    """
-    normal = _renormalised(model, threads)[0]
-    normal.signature = f"{model.signature}|renormalised"
-    return normal
-
-
-def _renormalised(model: BackoffModel, threads: int | None) -> tuple[BackoffModel, np.ndarray]:
-    """The model, and (M,) ln p(w | h′) of each n-gram hw; -inf for unigrams."""
-    tree = model.tree
-    logp, backoff = np.array(model.logp, np.float64), np.array(model.backoff, np.float64)
-    lower = np.full(tree.size, -np.inf)
-    logp[0] = 0.0
-    unigrams = tree.nodes(1)
-    mass = np.exp(logp[unigrams]).sum()
-    if mass <= 0.0:
-        raise InputError("all unigrams have probability 0, so the model cannot be normalised")
-    logp[unigrams] -= np.log(mass)
-    backoff[:1] = 0.0
-    for n in range(2, tree.order + 1):
-
-        def renormalise_piece(lo: int, hi: int) -> None:
-            kernels._renormalise(tree.level, tree.begin, tree.suffix, lo, hi, logp, backoff, lower)
-
-        _over_contexts(tree, n, renormalise_piece, threads)
-    return BackoffModel(tree, logp, backoff, model.vocab, model.signature), lower
-
-
-def _over_contexts(tree: NgramTree, order: int, work: Callable[[int, int], None], threads: int | None) -> None:
-    """work(lo, hi) for pieces of the contexts of n-grams of `order`."""
-    start = tree.nodes(order - 1).start
-    pieces = cut(tree.nodes(order - 1).stop - start, PIECE_CONTEXTS)
-    thread_map(lambda piece: work(start + piece[0], start + piece[1]), pieces, threads)
