@@ -59,7 +59,7 @@ class LanguageModel(Protocol):
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
-_ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.lmxfile:read_packed"}
+_ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.packed_file:read_packed"}
 _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
 _JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"

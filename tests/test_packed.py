@@ -23,8 +23,9 @@ from lmmix.ngram import packed as packed_module
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.closure import with_suffixes
 from lmmix.ngram.estimate import train_ngram
-from lmmix.ngram.lmxfile import write_lmx, write_packed
+from lmmix.ngram.lmxfile import write_lmx
 from lmmix.ngram.packed import PackedModel
+from lmmix.ngram.packed_file import write_packed
 from lmmix.ngram.packing import pack
 from lmmix.ngram.quantise import make_codebook
 

@@ -58,7 +58,7 @@ def command(
     """
     from lmmix.errors import SettingError
     from lmmix.ngram.fst_write import write_fst
-    from lmmix.ngram.lmxfile import write_packed
+    from lmmix.ngram.packed_file import write_packed
 
     if (quantize is not None or float32) and not target.endswith(".lmx"):
         raise SettingError(f"{target}: --quantize and --float32 are for .lmx files")

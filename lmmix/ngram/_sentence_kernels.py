@@ -63,7 +63,7 @@ def _look_up_words(text, arrays, eos, ids):
         while at < text.size and not _is_space(text[np.uint64(at)]):
             at += 1
         word = table[_find_slot(text, start, at, pool, begin, table)]
-        if word == BOS or word == EOS:  # noqa: PLR1714 (slower in Numba)
+        if word == BOS or word == EOS:
             return SPECIAL
         ids[count] = word
         count += 1

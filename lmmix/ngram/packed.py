@@ -198,7 +198,7 @@ class PackedModel:
 
     def save(self, path: PathLike, threads: int | None = None) -> None:
         """Write the model: `.lmx` packed as it is, anything else as ARPA (compressed by suffix), atomically."""
-        from lmmix.ngram.lmxfile import save_packed
+        from lmmix.ngram.packed_file import save_packed
 
         if str(path).endswith(".lmx"):
             save_packed(self, path)
