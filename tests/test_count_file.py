@@ -234,6 +234,16 @@ class TestAbsentOrders:
             read_counts(write_text("a 1\nb 3\na b 3\n"))
         assert "'a' has the count 1, but the 2-grams that begin with it have 3" in caplog.text
 
+    @pytest.mark.parametrize("name", ["c.txt", "c.lmc"])
+    def test_an_order_beyond_the_longest_n_gram_has_none(
+        self, corpus: Corpus, name: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = written(count_ngrams(corpus, 2), corpus.vocab, name)
+        with caplog.at_level(logging.WARNING, "lmmix"):
+            counts, _ = read_counts(path, order=4)
+        assert counts.tree.counts()[2:] == [0, 0] and "the order is 4, but the longest n-grams have 2" in caplog.text
+        estimate_kneser_ney(counts, corpus.vocab)
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
@@ -343,6 +353,12 @@ class TestCommand:
         assert status == 0 and lines == sorted(lines) and all(line.count(" ") == 1 for line in lines)
         status, out, _ = run("count", "train.txt", "-o", "-", "--order", "2", "--min-counts", "1,3")
         assert status == 0 and "the dog\t4" in out and "a dog\t1" not in out
+
+    def test_weights(self, run: Run) -> None:  # noqa: F811
+        Path("text").write_text("a b\n\nc\na\n")
+        Path("weights").write_text("1\n5\n0\n.25\n")
+        status, out, _ = run("count", "text", "--weights", "weights", "-o", "-", "--order", "1")
+        assert status == 0 and out.splitlines() == ["<s>\t1.25", "</s>\t1.25", "a\t1.25", "b\t1"]
 
     def test_mistakes(self, run: Run) -> None:  # noqa: F811
         assert run("count", "train.txt", "-o", "c", "--min-counts", "1,x")[0] == 2

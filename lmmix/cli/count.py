@@ -83,7 +83,6 @@ def command(
     """
     from lmmix.corpus import read_corpus
     from lmmix.errors import SettingError
-    from lmmix.ngram.count_file import read_counts
     from lmmix.ngram.count_write import write_counts
     from lmmix.ngram.counts import count_ngrams
     from lmmix.ngram.cutoff import cut_off
@@ -99,6 +98,8 @@ def command(
         "threads": threads,
     }
     if merge:
+        from lmmix.ngram.count_file import read_counts
+
         if weights:
             raise SettingError("--weights are weights of the lines of texts; --merge reads count files")
         # Binary count files know their tokeniser, and text files are of white space unless told otherwise.
