@@ -22,11 +22,17 @@ from lmmix.ngram.smoothing import BACKOFF, INTERPOLATED, OrderCounts, Rule, Smoo
 from lmmix.ngram.tune_discounts import tuned
 from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
+from lmmix.scratch import IN_MEMORY, Scratch
 from lmmix.vocab import BOS, UNK, Vocab
 
 
 def train_ngram(
-    corpus: Corpus, order: int = 5, smoothing: str | SmoothingSettings = "mkn", threads: int | None = None
+    corpus: Corpus,
+    order: int = 5,
+    smoothing: str | SmoothingSettings = "mkn",
+    threads: int | None = None,
+    weights: np.ndarray | None = None,
+    scratch: Scratch = IN_MEMORY,
 ) -> BackoffModel:
     """Count the n-grams of `corpus` and smooth them.
 
@@ -41,17 +47,26 @@ def train_ngram(
         A name (see `SmoothingSettings`), or all settings.
     threads : int, optional
         Default: all cores. The result does not depend on it.
+    weights : (S,) float64, optional
+        How often each sentence counts; not every smoothing takes them.
+    scratch : Scratch, optional
+        Where large arrays lie, those of the model too; default: in memory. The result does not depend on it.
 
     Raises SettingError for an order below 1 or settings that cannot be.
     """
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
     if order >= 1:
         _checked(settings, order)
-    return estimate(count_ngrams(corpus, order, threads), corpus.vocab, settings, threads)
+    counts = count_ngrams(corpus, order, threads, weights, scratch)
+    return estimate(counts, corpus.vocab, settings, threads, scratch)
 
 
 def estimate(
-    counts: NgramCounts, vocab: Vocab, smoothing: str | SmoothingSettings = "mkn", threads: int | None = None
+    counts: NgramCounts,
+    vocab: Vocab,
+    smoothing: str | SmoothingSettings = "mkn",
+    threads: int | None = None,
+    scratch: Scratch = IN_MEMORY,
 ) -> BackoffModel:
     """The model over `vocab` that the counts give; see `train_ngram`.
 
@@ -64,13 +79,13 @@ def estimate(
     impossible = [BOS, UNK] if settings.closed and not counts.count[1 + UNK] else [BOS]
     events = len(vocab) - len(impossible)
     uniform = 1.0 / max(settings.vocab_pad, events)
-    orders = _orders(counts, smoothings, settings.min_counts, events, threads)
+    orders = _orders(counts, smoothings, settings.min_counts, events, threads, scratch)
     smoothings = smoothings[: len(orders)]
     if settings.tune_discounts:
         dev = HeldOut(tree, settings.tune_discounts.recode(vocab), uniform, impossible)
         smoothings = list(tuned(orders, smoothings, dev))
     held_out = HeldOut(tree, settings.held_out.recode(vocab), uniform, impossible) if settings.held_out else None
-    estimates, rules = _estimated(orders, smoothings, settings, uniform, impossible, held_out, threads)
+    estimates, rules = _estimated(orders, smoothings, settings, uniform, impossible, held_out, threads, scratch)
     signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in impossible)
     minimum = minimum_counts(settings.min_counts, tree.order)
     tree, prob, backoff = without_rare(counts, minimum, estimates.prob, estimates.backoff)
@@ -100,12 +115,18 @@ def _check_counts(counts: NgramCounts, smoothings: Sequence[Smoothing]) -> None:
 
 
 def _orders(
-    counts: NgramCounts, smoothings: Sequence[Smoothing], min_counts: Sequence[int], events: int, threads: int | None
+    counts: NgramCounts,
+    smoothings: Sequence[Smoothing],
+    min_counts: Sequence[int],
+    events: int,
+    threads: int | None,
+    scratch: Scratch,
 ) -> list[OrderCounts]:
     """What each order that has n-grams is estimated from, order 1 first."""
     tree = counts.tree
     minimum = minimum_counts(min_counts, tree.order)
-    used = adjusted_counts(counts, [n for n, smoothing in enumerate(smoothings, 1) if smoothing.continuation], threads)
+    continued = [n for n, smoothing in enumerate(smoothings, 1) if smoothing.continuation]
+    used = adjusted_counts(counts, continued, threads, scratch)
     filled = [n for n, size in enumerate(tree.counts(), 1) if size]
     # `<s>` occurs, but is no event: what cut-offs judge at order 1 must not hold it.
     return [OrderCounts(tree, n, used, used if n == 1 else counts.count, minimum[n], events) for n in filled]
@@ -119,12 +140,14 @@ def _estimated(
     impossible: Sequence[int],
     held_out: HeldOut | None,
     threads: int | None,
+    scratch: Scratch,
 ) -> tuple[Estimates, list[Rule]]:
     """Probabilities and back-offs (linear), and the rule of each order."""
     tree = orders[0].tree
     contexts = int(tree.level[tree.order])
     forms = settings.forms(smoothings)
-    estimates = Estimates(np.empty(tree.size), np.empty(contexts), np.zeros(contexts) if BACKOFF in forms[1:] else None)
+    prob, backoff = scratch.empty(tree.size, np.float64), scratch.empty(contexts, np.float64)
+    estimates = Estimates(prob, backoff, np.zeros(contexts) if BACKOFF in forms[1:] else None)
     estimates.prob[0] = uniform
     rules: list[Rule] = []
     lower_minimum = 0.0

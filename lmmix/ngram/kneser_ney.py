@@ -20,17 +20,21 @@ from lmmix.ngram.counts import NgramCounts
 from lmmix.ngram.discounts import Discounts, absolute_discount, counts_of_counts, modified_discounts
 from lmmix.ngram.smoothing import BACKOFF, INTERPOLATED, OrderCounts
 from lmmix.parallel import thread_map
+from lmmix.scratch import IN_MEMORY, Scratch
 from lmmix.vocab import BOS
 
 
-def adjusted_counts(counts: NgramCounts, orders: Collection[int], threads: int | None = None) -> np.ndarray:
+def adjusted_counts(
+    counts: NgramCounts, orders: Collection[int], threads: int | None = None, scratch: Scratch = IN_MEMORY
+) -> np.ndarray:
     """(M,) counts: raw ones, but in `orders` the number of different words seen before each n-gram.
 
     N-grams that begin with `<s>` keep their raw count, since nothing comes before them, as do those of the
     highest order. `<s>` itself, which is no event, gets 0.
     """
     tree = counts.tree
-    adjusted = counts.count.copy()
+    adjusted = scratch.empty(tree.size, counts.count.dtype)
+    adjusted[:] = counts.count
 
     def adjust(order: int) -> None:
         own, longer = tree.nodes(order), tree.nodes(order + 1)
