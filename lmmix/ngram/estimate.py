@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,10 +19,37 @@ from lmmix.ngram.order_pass import Estimates, estimate_order
 from lmmix.ngram.settings import SmoothingSettings
 from lmmix.ngram.signature import signature_of
 from lmmix.ngram.smoothing import BACKOFF, INTERPOLATED, OrderCounts, Rule, Smoothing
+from lmmix.ngram.tree import NgramTree
 from lmmix.ngram.tune_discounts import tuned
 from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
 from lmmix.vocab import BOS, UNK, Vocab
+
+
+@dataclass(frozen=True)
+class _EventSpace:
+    """How many words share the probability, and those of the vocabulary that have none.
+
+    `events` counts the words of the vocabulary and `padding` more, which are in none.
+    """
+
+    events: int
+    padding: int
+    impossible: tuple[int, ...]
+
+    @classmethod
+    def of(cls, counts: NgramCounts, vocab: Vocab, settings: SmoothingSettings) -> _EventSpace:
+        impossible = (BOS, UNK) if settings.closed and not counts.count[1 + UNK] else (BOS,)
+        words = len(vocab) - len(impossible)
+        events = max(words, settings.vocab_pad)
+        return cls(events, events - words, impossible)
+
+    @property
+    def uniform(self) -> float:
+        return 1.0 / self.events
+
+    def held_out(self, corpus: Corpus, tree: NgramTree, vocab: Vocab) -> HeldOut:
+        return HeldOut(tree, corpus.recode(vocab), self.uniform, self.impossible)
 
 
 def train_ngram(
@@ -61,17 +88,14 @@ def estimate(
     tree = counts.tree
     smoothings = _checked(settings, tree.order)
     _check_counts(counts, smoothings)
-    impossible = [BOS, UNK] if settings.closed and not counts.count[1 + UNK] else [BOS]
-    events = len(vocab) - len(impossible)
-    uniform = 1.0 / max(settings.vocab_pad, events)
-    orders = _orders(counts, smoothings, settings.min_counts, events, threads)
+    space = _EventSpace.of(counts, vocab, settings)
+    orders = _orders(counts, smoothings, settings.min_counts, space.events, threads)
     smoothings = smoothings[: len(orders)]
     if settings.tune_discounts:
-        dev = HeldOut(tree, settings.tune_discounts.recode(vocab), uniform, impossible)
-        smoothings = list(tuned(orders, smoothings, dev))
-    held_out = HeldOut(tree, settings.held_out.recode(vocab), uniform, impossible) if settings.held_out else None
-    estimates, rules = _estimated(orders, smoothings, settings, uniform, impossible, held_out, threads)
-    signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in impossible)
+        smoothings = list(tuned(orders, smoothings, space.held_out(settings.tune_discounts, tree, vocab)))
+    held_out = space.held_out(settings.held_out, tree, vocab) if settings.held_out else None
+    estimates, rules = _estimated(orders, smoothings, settings, space, held_out, threads)
+    signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in space.impossible)
     minimum = minimum_counts(settings.min_counts, tree.order)
     tree, prob, backoff = without_rare(counts, minimum, estimates.prob, estimates.backoff)
     _log_in_place(prob, threads)
@@ -115,8 +139,7 @@ def _estimated(
     orders: Sequence[OrderCounts],
     smoothings: Sequence[Smoothing],
     settings: SmoothingSettings,
-    uniform: float,
-    impossible: Sequence[int],
+    space: _EventSpace,
     held_out: HeldOut | None,
     threads: int | None,
 ) -> tuple[Estimates, list[Rule]]:
@@ -125,7 +148,7 @@ def _estimated(
     contexts = int(tree.level[tree.order])
     forms = settings.forms(smoothings)
     estimates = Estimates(np.empty(tree.size), np.empty(contexts), np.zeros(contexts) if BACKOFF in forms[1:] else None)
-    estimates.prob[0] = uniform
+    estimates.prob[0] = space.uniform
     rules: list[Rule] = []
     lower_minimum = 0.0
     with task("smoothing", len(orders)) as advance:
@@ -133,9 +156,9 @@ def _estimated(
             rules.append(smoothing.rule(replace(order, held_out=held_out)))
             estimate_order(order, rules[-1], form, lower_minimum, estimates, threads)
             if order.order == 1:
-                estimates.prob[[1 + word for word in impossible]] = 0.0
+                estimates.prob[[1 + word for word in space.impossible]] = 0.0
                 if estimates.rest is not None:
-                    estimates.rest[0] = 0.0
+                    estimates.rest[0] = space.padding * space.uniform * estimates.backoff[0]
             if held_out is not None:
                 held_out.advance(order.order, estimates.prob, estimates.backoff)
             lower_minimum = order.minimum if order.order > 1 else 0.0
