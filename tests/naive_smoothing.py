@@ -187,7 +187,8 @@ def jelinek_mercer_weights(
             words = ["<s>", *(word if word in vocab else "<unk>" for word in sentence), "</s>"]
             for end in range(1, len(words)):
                 history = tuple(words[end - n + 1 : end])
-                if end - n + 1 >= 0 and totals[history]:
+                learnt = words[end] != "<unk>" or ("<unk>",) in raw
+                if learnt and end - n + 1 >= 0 and totals[history]:
                     below = lower.prob(words[end], tuple(words[:end]))
                     seen = raw[(*history, words[end])] / totals[history]
                     pairs[bucket_of(totals[history])].append((seen, below))

@@ -11,7 +11,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.ngram import _smooth_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.counts import NgramCounts, count_ngrams
+from lmmix.ngram.counts import MAX_ORDER, NgramCounts, count_ngrams
 from lmmix.ngram.cutoffs import minimum_counts, without_rare
 from lmmix.ngram.held_out import HeldOut
 from lmmix.ngram.kneser_ney import adjusted_counts
@@ -36,20 +36,23 @@ class _EventSpace:
     events: int
     padding: int
     impossible: tuple[int, ...]
+    unk_seen: bool
 
     @classmethod
     def of(cls, counts: NgramCounts, vocab: Vocab, settings: SmoothingSettings) -> _EventSpace:
-        impossible = (BOS, UNK) if settings.closed and not counts.count[1 + UNK] else (BOS,)
+        unk_seen = bool(counts.count[1 + UNK] > 0)
+        impossible = (BOS, UNK) if settings.closed and not unk_seen else (BOS,)
         words = len(vocab) - len(impossible)
         events = max(words, settings.vocab_pad)
-        return cls(events, events - words, impossible)
+        return cls(events, events - words, impossible, unk_seen)
 
     @property
     def uniform(self) -> float:
         return 1.0 / self.events
 
     def held_out(self, corpus: Corpus, tree: NgramTree, vocab: Vocab) -> HeldOut:
-        return HeldOut(tree, corpus.recode(vocab), self.uniform, self.impossible)
+        # If the training text has no <unk>, nothing can be learnt from that of another about it.
+        return HeldOut(tree, corpus.recode(vocab), self.uniform, self.impossible if self.unk_seen else (BOS, UNK))
 
 
 def train_ngram(
@@ -72,8 +75,8 @@ def train_ngram(
     Raises SettingError for an order below 1 or settings that cannot be.
     """
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
-    if order >= 1:
-        _checked(settings, order)
+    if 1 <= order <= MAX_ORDER:
+        _checked(settings, order)  # before the long work of counting, which refuses other orders
     return estimate(count_ngrams(corpus, order, threads), corpus.vocab, settings, threads)
 
 
@@ -110,7 +113,9 @@ def _checked(settings: SmoothingSettings, order: int) -> list[Smoothing]:
     if settings.vocab_pad < 0:
         raise SettingError(f"vocab_pad is {settings.vocab_pad}; it must be 0 or more")
     if settings.tune_discounts and any(form != INTERPOLATED for form in settings.forms(smoothings)):
-        raise SettingError("discounts are tuned for interpolated models only; leave out --backoff and --plain-unigrams")
+        raise SettingError(
+            "discounts are tuned for interpolated models only; leave out --backoff and --backoff-unigrams"
+        )
     return smoothings
 
 
