@@ -57,6 +57,15 @@ class LanguageModel(Protocol):
         ...
 
 
+NO_DISTRIBUTION = "distribution:no"
+"""The part of a signature that says that the model gives scores, which do not sum to 1."""
+
+
+def is_distribution(model: LanguageModel) -> bool:
+    """Whether the model, and each member of a mixture, gives probabilities that sum to 1 (or less, if padded)."""
+    return f"|{NO_DISTRIBUTION}|" not in model.signature
+
+
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 _ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.packed_file:read_packed"}

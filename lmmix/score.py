@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.fileio import json_ready
-from lmmix.lm import LanguageModel
+from lmmix.lm import LanguageModel, is_distribution
 from lmmix.logmath import LN2
 from lmmix.logmath import perplexity as perplexity_of
 from lmmix.mix.mixture import Mixture
+
+logger = logging.getLogger("lmmix")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ class ScoreReport:
 
 
 def perplexity(model: LanguageModel, corpus: Corpus) -> ScoreReport:
-    """Score `corpus` with `model` and sum up."""
+    """Score `corpus` with `model` and sum up; warns of a model that is no distribution."""
+    if not is_distribution(model):
+        logger.warning("the model gives scores, not probabilities: its perplexity does not compare with others")
     started = time.perf_counter()
     corpus = corpus.recode(model.vocab)
     logp = model.score(corpus)

@@ -24,7 +24,7 @@ def katz_ratios(of: Mapping[int, int]) -> list[float]:
     for r in range(1, 6):
         chosen = 1.0
         for n in (naive_ngram.on_a_line(of, 6), of):
-            if all(n.get(i) for i in range(1, 7)) and 6 * n[6] != n[1]:
+            if all(n.get(i) for i in range(1, 7)) and 6 * n[6] / n[1] <= 1 - 1e-6:
                 good_turing = (r + 1) * n[r + 1] / n[r]
                 common = 6 * n[6] / n[1]
                 ratio = (good_turing / r - common) / (1 - common)
@@ -66,8 +66,9 @@ class Smoothed:
         if weight is not None:
             self.raw = {ngram: count * weight for ngram, count in self.raw.items()}
         self.events = [word for word in vocab if word != "<s>" and not (closed and self._closed_out(word))]
-        self.uniform = 1.0 / max(pad, len(self.events))
-        self.pad = max(pad, len(self.events))
+        self.events += [f"padding {i}" for i in range(pad - len(self.events))]
+        self.uniform = 1.0 / len(self.events)
+        self._known: dict[Ngram, float] = {}
         self._count()
         self.table = [self._discounts(n, name) for n, name in enumerate(names, 1)]
 
@@ -144,6 +145,12 @@ class Smoothed:
         return self._prob(word, history[1:]) if history else self.uniform
 
     def _prob(self, word: str, history: Ngram) -> float:
+        key = (*history, word)
+        if key not in self._known:
+            self._known[key] = self._new_prob(word, history)
+        return self._known[key]
+
+    def _new_prob(self, word: str, history: Ngram) -> float:
         if not self.followers.get(history) or word not in self.events:
             return self._lower(word, history)
         n = len(history) + 1
@@ -160,8 +167,6 @@ class Smoothed:
             return alpha.get(word, 0.0) + left * self._lower(word, history)
         if word in alpha:
             return alpha[word]
-        if not history:
-            return left / (self.pad - len(alpha))
         return left * self._lower(word, history) / math.fsum(self._lower(other, history) for other in others)
 
 
@@ -182,7 +187,8 @@ def jelinek_mercer_weights(
             words = ["<s>", *(word if word in vocab else "<unk>" for word in sentence), "</s>"]
             for end in range(1, len(words)):
                 history = tuple(words[end - n + 1 : end])
-                if end - n + 1 >= 0 and totals[history]:
+                learnt = words[end] != "<unk>" or ("<unk>",) in raw
+                if learnt and end - n + 1 >= 0 and totals[history]:
                     below = lower.prob(words[end], tuple(words[:end]))
                     seen = raw[(*history, words[end])] / totals[history]
                     pairs[bucket_of(totals[history])].append((seen, below))

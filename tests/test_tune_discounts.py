@@ -39,6 +39,7 @@ def test_objective_and_gradient(
     dev = corpus_from_lines(DEV, text.vocab)
     k = 3 if name == "mkn" else 1
     held_out = HeldOut(counted.tree, dev, 1.0 / (len(text.vocab) - 1))
+    assert (held_out.ngram[0] == 1 + dev.ids).all()
     objective = Objective([gather(each, k, held_out) for each in orders], held_out.prob)
     tables = np.array(values[: len(orders) * k]).reshape(-1, k) * np.arange(1, k + 1)
     value, gradient = objective(tables.ravel())
@@ -60,10 +61,13 @@ def test_tuned_discounts_are_no_worse_on_the_held_out_text(name: str) -> None:
         assert all(0 < value <= r for r, value in enumerate(found["discounts"], 1))
 
 
-def test_zero_probabilities_do_not_disturb_tuning() -> None:
-    text, dev = corpus_from_lines(ZIPF), corpus_from_lines(["a b never c"])
-    model = train_ngram(text, 2, SmoothingSettings(tune_discounts=dev, closed=True))
-    assert np.isneginf(model.score(dev)).tolist() == [False, False, True, False, False]
+@pytest.mark.parametrize("closed", [True, False])
+def test_unknown_words_are_no_evidence(closed: bool) -> None:
+    text = corpus_from_lines(ZIPF)
+    with_oov, without = (corpus_from_lines([line], text.vocab) for line in ("a b c never", "a b c"))
+    found = [train_ngram(text, 1, SmoothingSettings(tune_discounts=dev, closed=closed)) for dev in (with_oov, without)]
+    np.testing.assert_allclose(found[0].parameters[0]["discounts"], found[1].parameters[0]["discounts"], rtol=1e-3)
+    assert np.isneginf(found[0].score(with_oov)).tolist() == [False, False, False, closed, False]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +79,7 @@ def test_what_has_no_discounts_to_tune_is_refused(settings: SmoothingSettings) -
         train_ngram(text, 2, SmoothingSettings(settings.smoothing, settings.interpolated, tune_discounts=text))
 
 
+@pytest.mark.slow
 def test_penn_treebank(shared_data) -> None:
     from lmmix.corpus import read_corpus
     from lmmix.score import perplexity

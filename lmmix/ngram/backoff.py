@@ -13,6 +13,7 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
+from lmmix.lm import is_distribution
 from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
@@ -182,4 +183,6 @@ class BackoffModel:
                 "%s: ARPA files do not say that tokens are made by %r: give --tokenizer when using it, or write .lmx",
                 path, self.vocab.tokenizer,
             )  # fmt: skip
+        if not is_distribution(self):
+            logger.warning("%s: ARPA files do not say that these are scores, not probabilities: write .lmx", path)
         write_arpa(self, path, threads)

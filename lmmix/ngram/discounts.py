@@ -29,6 +29,9 @@ LARGEST = 7
 KATZ_LARGEST = 5
 """k of Katz (1987): larger counts are not discounted."""
 
+CLEARLY_BELOW_ONE = 1 - 1e-6
+"""A of Katz's equation must be: he divides by 1 − A."""
+
 FIXED_MODIFIED = (0.5, 1.0, 1.5)
 FIXED_ABSOLUTE = (0.5,)
 FIXED_KATZ = (0.0,) * KATZ_LARGEST
@@ -100,7 +103,7 @@ def _katz(n: Sequence[float]) -> list[float]:
     if not all(n[r] for r in range(1, k + 2)):
         return [np.nan] * k
     common = (k + 1) * n[k + 1] / n[1]
-    if common == 1:
+    if common > CLEARLY_BELOW_ONE:
         return [np.nan] * k
     ratios = [((r + 1) * n[r + 1] / (r * n[r]) - common) / (1 - common) for r in range(1, k + 1)]
     return [r * (1 - ratio) if ratio > 0 else np.nan for r, ratio in enumerate(ratios, 1)]

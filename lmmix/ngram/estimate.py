@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.ngram import _smooth_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.counts import NgramCounts, count_ngrams
+from lmmix.ngram.counts import MAX_ORDER, NgramCounts, count_ngrams
 from lmmix.ngram.cutoffs import minimum_counts, without_rare
 from lmmix.ngram.held_out import HeldOut
 from lmmix.ngram.kneser_ney import adjusted_counts
@@ -19,11 +19,41 @@ from lmmix.ngram.order_pass import Estimates, estimate_order
 from lmmix.ngram.settings import SmoothingSettings
 from lmmix.ngram.signature import signature_of
 from lmmix.ngram.smoothing import BACKOFF, INTERPOLATED, OrderCounts, Rule, Smoothing
+from lmmix.ngram.tree import NgramTree
 from lmmix.ngram.tune_discounts import tuned
 from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
 from lmmix.scratch import IN_MEMORY, Scratch
 from lmmix.vocab import BOS, UNK, Vocab
+
+
+@dataclass(frozen=True)
+class _EventSpace:
+    """How many words share the probability, and those of the vocabulary that have none.
+
+    `events` counts the words of the vocabulary and `padding` more, which are in none.
+    """
+
+    events: int
+    padding: int
+    impossible: tuple[int, ...]
+    unk_seen: bool
+
+    @classmethod
+    def of(cls, counts: NgramCounts, vocab: Vocab, settings: SmoothingSettings) -> _EventSpace:
+        unk_seen = bool(counts.count[1 + UNK] > 0)
+        impossible = (BOS, UNK) if settings.closed and not unk_seen else (BOS,)
+        words = len(vocab) - len(impossible)
+        events = max(words, settings.vocab_pad)
+        return cls(events, events - words, impossible, unk_seen)
+
+    @property
+    def uniform(self) -> float:
+        return 1.0 / self.events
+
+    def held_out(self, corpus: Corpus, tree: NgramTree, vocab: Vocab) -> HeldOut:
+        # If the training text has no <unk>, nothing can be learnt from that of another about it.
+        return HeldOut(tree, corpus.recode(vocab), self.uniform, self.impossible if self.unk_seen else (BOS, UNK))
 
 
 def train_ngram(
@@ -55,8 +85,8 @@ def train_ngram(
     Raises SettingError for an order below 1 or settings that cannot be.
     """
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
-    if order >= 1:
-        _checked(settings, order)
+    if 1 <= order <= MAX_ORDER:
+        _checked(settings, order)  # before the long work of counting, which refuses other orders
     counts = count_ngrams(corpus, order, threads, weights, scratch)
     return estimate(counts, corpus.vocab, settings, threads, scratch)
 
@@ -76,17 +106,14 @@ def estimate(
     tree = counts.tree
     smoothings = _checked(settings, tree.order)
     _check_counts(counts, smoothings)
-    impossible = [BOS, UNK] if settings.closed and not counts.count[1 + UNK] else [BOS]
-    events = len(vocab) - len(impossible)
-    uniform = 1.0 / max(settings.vocab_pad, events)
-    orders = _orders(counts, smoothings, settings.min_counts, events, threads, scratch)
+    space = _EventSpace.of(counts, vocab, settings)
+    orders = _orders(counts, smoothings, settings.min_counts, space.events, threads, scratch)
     smoothings = smoothings[: len(orders)]
     if settings.tune_discounts:
-        dev = HeldOut(tree, settings.tune_discounts.recode(vocab), uniform, impossible)
-        smoothings = list(tuned(orders, smoothings, dev))
-    held_out = HeldOut(tree, settings.held_out.recode(vocab), uniform, impossible) if settings.held_out else None
-    estimates, rules = _estimated(orders, smoothings, settings, uniform, impossible, held_out, threads, scratch)
-    signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in impossible)
+        smoothings = list(tuned(orders, smoothings, space.held_out(settings.tune_discounts, tree, vocab)))
+    held_out = space.held_out(settings.held_out, tree, vocab) if settings.held_out else None
+    estimates, rules = _estimated(orders, smoothings, settings, space, held_out, threads, scratch)
+    signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in space.impossible)
     minimum = minimum_counts(settings.min_counts, tree.order)
     tree, prob, backoff = without_rare(counts, minimum, estimates.prob, estimates.backoff)
     _log_in_place(prob, threads)
@@ -101,7 +128,9 @@ def _checked(settings: SmoothingSettings, order: int) -> list[Smoothing]:
     if settings.vocab_pad < 0:
         raise SettingError(f"vocab_pad is {settings.vocab_pad}; it must be 0 or more")
     if settings.tune_discounts and any(form != INTERPOLATED for form in settings.forms(smoothings)):
-        raise SettingError("discounts are tuned for interpolated models only; leave out --backoff and --plain-unigrams")
+        raise SettingError(
+            "discounts are tuned for interpolated models only; leave out --backoff and --backoff-unigrams"
+        )
     return smoothings
 
 
@@ -136,8 +165,7 @@ def _estimated(
     orders: Sequence[OrderCounts],
     smoothings: Sequence[Smoothing],
     settings: SmoothingSettings,
-    uniform: float,
-    impossible: Sequence[int],
+    space: _EventSpace,
     held_out: HeldOut | None,
     threads: int | None,
     scratch: Scratch,
@@ -148,7 +176,7 @@ def _estimated(
     forms = settings.forms(smoothings)
     prob, backoff = scratch.empty(tree.size, np.float64), scratch.empty(contexts, np.float64)
     estimates = Estimates(prob, backoff, np.zeros(contexts) if BACKOFF in forms[1:] else None)
-    estimates.prob[0] = uniform
+    estimates.prob[0] = space.uniform
     rules: list[Rule] = []
     lower_minimum = 0.0
     with task("smoothing", len(orders)) as advance:
@@ -156,9 +184,9 @@ def _estimated(
             rules.append(smoothing.rule(replace(order, held_out=held_out)))
             estimate_order(order, rules[-1], form, lower_minimum, estimates, threads)
             if order.order == 1:
-                estimates.prob[[1 + word for word in impossible]] = 0.0
+                estimates.prob[[1 + word for word in space.impossible]] = 0.0
                 if estimates.rest is not None:
-                    estimates.rest[0] = 0.0
+                    estimates.rest[0] = space.padding * space.uniform * estimates.backoff[0]
             if held_out is not None:
                 held_out.advance(order.order, estimates.prob, estimates.backoff)
             lower_minimum = order.minimum if order.order > 1 else 0.0

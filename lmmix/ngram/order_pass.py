@@ -86,9 +86,8 @@ def _unseen_mass(counts: OrderCounts, lower_minimum: float, estimates: Estimates
     """(hi − lo,) what the order below gives to words that are not seen in each context."""
     tree = counts.tree
     if counts.order == 1:
-        size = round(1.0 / float(estimates.prob[0]))
         seen = np.count_nonzero(counts.counts[tree.nodes(1)])
-        return np.array([(size - seen) / size])
+        return np.array([(counts.events - seen) / counts.events])
     unseen = np.empty(hi - lo)
     assert estimates.rest is not None
     kernels._unseen_mass(

@@ -45,9 +45,11 @@ class SmoothingSettings:
     held_out : Corpus, optional
         A text like those to come, which `jm` needs.
     tune_discounts : Corpus, optional
-        A text on which the discounts are tuned.
+        A text on which the discounts are tuned. Here and in `held_out`, words that the vocabulary lacks are left
+        out unless the training text has `<unk>` too.
     vocab_pad : int
-        The uniform distribution below the unigrams is over at least so many words (`--vocab_pad` of KenLM).
+        There are at least so many words with a probability (`--vocab_pad` of KenLM): those beyond the vocabulary
+        have their share as words that do not occur, so the others sum to less than 1.
     closed : bool
         `<unk>` has probability 0 unless the text contains it.
     interpolate_unigrams : bool

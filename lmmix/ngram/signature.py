@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from lmmix import __version__
+from lmmix.lm import NO_DISTRIBUTION
 from lmmix.ngram.settings import SmoothingSettings
 from lmmix.ngram.smoothing import BACKOFF, CONSTANT, INTERPOLATED, Rule, Smoothing
 from lmmix.vocab import Vocab
@@ -24,7 +25,7 @@ def signature_of(
     forms = settings.forms(smoothings)
     parts = [f"order:{order}", f"smoothing:{_run(smoothing.name for smoothing in smoothings)}"]
     parts.append(f"interpolated:{_run(_INTERPOLATED[form] for form in forms)}")
-    parts += ["distribution:no"] if CONSTANT in forms else []
+    parts += [NO_DISTRIBUTION] if CONSTANT in forms else []
     parts += ["unigrams:uniform"] if forms[0] == INTERPOLATED else []
     parts += ["discounts:tuned"] if settings.tune_discounts else []
     parts += _notes(rules)

@@ -71,7 +71,7 @@ class OrderCounts:
     minimum : float
         N-grams with smaller raw counts will be left out.
     events : int
-        Number of words with a probability.
+        Number of words with a probability, those of `vocab_pad` included, which are in no vocabulary.
     held_out : HeldOut or None
         Another text, with its probabilities by the order below.
     """

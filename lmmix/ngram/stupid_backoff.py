@@ -39,7 +39,7 @@ class StupidRule:
 class StupidBackoff:
     """One factor for each step down.
 
-    A word that the text lacks scores 0. Contexts that the text lacks cost nothing, since a back-off model has no
+    A word that the text lacks scores 0. Contexts that the model lacks cost nothing, since a back-off model has no
     place for their factor; it would be the same for all words.
     """
 
