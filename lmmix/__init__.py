@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
+    from lmmix.sample import sample, top_k
     from lmmix.score import perplexity
     from lmmix.vocab import Vocab
 
@@ -34,6 +35,8 @@ _HOMES = {
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",
     "rescore": "lmmix.nbest.rescore",
+    "sample": "lmmix.sample",
+    "top_k": "lmmix.sample",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
 }
@@ -50,6 +53,8 @@ __all__ = [
     "perplexity",
     "read_corpus",
     "rescore",
+    "sample",
+    "top_k",
     "train_neural",
     "train_ngram",
 ]

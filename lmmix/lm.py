@@ -40,8 +40,11 @@ class LanguageModel(Protocol):
         """Every choice that affects the numbers, on one line."""
         ...
 
-    def score(self, corpus: Corpus) -> np.ndarray:
-        """(T,) ln p(event | events before it in its sentence); words unknown to `vocab` count as `<unk>`."""
+    def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
+        """(T,) ln p(event | events before it in its sentence); words unknown to `vocab` count as `<unk>`.
+
+        `threads` is how many to use at most; default: all cores.
+        """
         ...
 
     def start(self, n: int) -> State:

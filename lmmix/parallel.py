@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def kernel(signature: str | Sequence[str]) -> Callable[[Callable[..., Any]], Any]:
+def kernel(signature: str | Sequence[Any]) -> Callable[[Callable[..., Any]], Any]:
     """Decorator of every compiled kernel: explicit signature, cached on disk, without the GIL.
 
     The cache lies beside the source, or in the user's cache folder where that is read-only. Where neither

@@ -69,13 +69,13 @@ class ScoreReport:
         return json_ready(asdict(self))
 
 
-def perplexity(model: LanguageModel, corpus: Corpus) -> ScoreReport:
+def perplexity(model: LanguageModel, corpus: Corpus, threads: int | None = None) -> ScoreReport:
     """Score `corpus` with `model` and sum up; warns of a model that is no distribution."""
     if not is_distribution(model):
         logger.warning("the model gives scores, not probabilities: its perplexity does not compare with others")
     started = time.perf_counter()
     corpus = corpus.recode(model.vocab)
-    logp = model.score(corpus)
+    logp = model.score(corpus, threads)
     return _summary(logp, corpus, model.signature, time.perf_counter() - started)
 
 
@@ -119,17 +119,16 @@ class TokenScore:
     shares: list[float]
 
 
-def token_scores(model: LanguageModel, corpus: Corpus) -> Iterator[TokenScore]:
+def token_scores(model: LanguageModel, corpus: Corpus, threads: int | None = None) -> Iterator[TokenScore]:
     """Every event of a text in its own vocabulary, so that OOVs keep their spelling."""
     known = corpus.recode(model.vocab)
-    shares = np.zeros((len(corpus.ids), 0))
-    if isinstance(model, Mixture):
-        member_logp = model.score_members(known)
-        logp, shares = model.combine(member_logp), model.shares(member_logp)
-    else:
-        logp = model.score(known)
     members = model.members if isinstance(model, Mixture) else [model]
-    hits = [member.hit_lengths(known) for member in members if hasattr(member, "hit_lengths")]
+    scored = [_with_lengths(member, known, threads) for member in members]
+    hits = [lengths for _, lengths in scored if lengths is not None]
+    logp, shares = scored[0][0], np.zeros((len(corpus.ids), 0))
+    if isinstance(model, Mixture):
+        member_logp = np.stack([one for one, _ in scored], axis=1)
+        logp, shares = model.combine(member_logp), model.shares(member_logp)
     oov = set(known.oov_at.tolist())
     for t, sentence in enumerate(corpus.sentence_of().tolist()):
         yield TokenScore(
@@ -140,3 +139,10 @@ def token_scores(model: LanguageModel, corpus: Corpus) -> Iterator[TokenScore]:
             [int(length[t]) for length in hits],
             shares[t].tolist(),
         )
+
+
+def _with_lengths(model: LanguageModel, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """(T,) ln p of each event, and (T,) the lengths of the n-grams hit if the model is a back-off model."""
+    if hasattr(model, "score_with_lengths"):
+        return model.score_with_lengths(corpus, threads)
+    return model.score(corpus, threads), None

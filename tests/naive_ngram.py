@@ -109,3 +109,16 @@ class Arpa:
             return -math.inf, 0
         logp, length = self.score(word, history[1:])
         return self.backoff.get(history, 0.0) + logp, length
+
+
+def walk(
+    logp: dict[Ngram, float], backoff: dict[Ngram, float], history: Ngram, word: str, order: int
+) -> tuple[float, int]:
+    """(ln p of `word`, length of the n-gram that was hit), adding from the longest context to the shortest."""
+    total = 0.0
+    for n in range(min(order - 1, len(history)), -1, -1):
+        context = history[len(history) - n :]
+        if (*context, word) in logp:
+            return total + logp[(*context, word)], n + 1
+        total += backoff.get(context, 0.0)
+    raise KeyError(word)

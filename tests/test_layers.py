@@ -19,7 +19,7 @@ FLOORS = {
     "lm": 2,
     "ngram": 3, "neural": 3, "adaptive": 3,
     "mix": 4,
-    "score": 5, "nbest": 5, "metrics": 5, "select_vocab": 5,
+    "score": 5, "sample": 5, "nbest": 5, "metrics": 5, "select_vocab": 5,
     "demo": 6, "describe": 6,
     "cli": 7, "__main__": 7,
 }  # fmt: skip

@@ -21,6 +21,7 @@ COMMANDS = {
     "neural": "a neural model from texts",
     "mix": "weights of a mixture on held-out text",
     "ppl": "perplexity of a model on texts",
+    "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
     "convert": "a model into another file format",
     "info": "what a file holds",

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lmmix.cli.common import json_option, model_tokenizer_option, print_json, text_options, with_progress
+from lmmix.cli.common import (
+    json_option,
+    model_tokenizer_option,
+    print_json,
+    text_options,
+    threads_option,
+    with_progress,
+)
 
 if TYPE_CHECKING:
     from lmmix.corpus import Corpus
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--tokens", is_flag=True, help="Print every event: word, ln p, n-gram length hit, shares of members.")
 @model_tokenizer_option
 @text_options
+@threads_option
 @json_option
 @with_progress
 def command(
@@ -29,6 +37,7 @@ def command(
     tokenizer: str | None,
     errors: str,
     replace_specials: bool,
+    threads: int | None,
     as_json: bool,
 ) -> None:
     """Perplexity of MODEL on each TEXT, in the conventions of SRILM and KenLM.
@@ -45,13 +54,17 @@ def command(
     from lmmix.score import perplexity
 
     language_model = load(model, tokenizer)
+    # Where words are shown, the text keeps a vocabulary of its own, which knows how OOVs are spelt.
+    vocab = None if tokens else language_model.vocab
     made_by = language_model.vocab.tokenizer
     for text in texts:
-        corpus = read_corpus(text, tokenizer=made_by, errors=errors, replace_specials=replace_specials)
+        corpus = read_corpus(
+            text, vocab, tokenizer=made_by, errors=errors, replace_specials=replace_specials, threads=threads
+        )
         if tokens:
-            _print_tokens(language_model, corpus, as_json)
+            _print_tokens(language_model, corpus, threads, as_json)
             continue
-        report = perplexity(language_model, corpus)
+        report = perplexity(language_model, corpus, threads)
         if as_json:
             print_json({"model": model, "text": text, **report.as_json()})
         else:
@@ -71,12 +84,12 @@ def _print_report(text: str, report: ScoreReport) -> None:
     click.echo(f"  {report.signature}")
 
 
-def _print_tokens(model: LanguageModel, corpus: Corpus, as_json: bool) -> None:
+def _print_tokens(model: LanguageModel, corpus: Corpus, threads: int | None, as_json: bool) -> None:
     from lmmix.score import token_scores
 
     if not as_json:
         click.echo("word\tlogp\tngram\tshares")
-    for token in token_scores(model, corpus):
+    for token in token_scores(model, corpus, threads):
         if as_json:
             print_json(token.__dict__)
             continue

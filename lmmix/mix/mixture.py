@@ -56,9 +56,9 @@ class Mixture:
         members = ";".join(f"[{member.signature}]" for member in self.members)
         return f"mixture:linear|weights:{shares}|members:{members}"
 
-    def score_members(self, corpus: Corpus) -> np.ndarray:
+    def score_members(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T, K) ln p of each event under each member."""
-        return score_all(self.members, corpus)
+        return score_all(self.members, corpus, threads)
 
     def combine(self, logp: np.ndarray) -> np.ndarray:
         """(T,) ln p of the mixture from the (T, K) of its members."""
@@ -66,9 +66,9 @@ class Mixture:
         kernels._mix_rows(np.ascontiguousarray(logp, np.float64), self._log_weights, out)
         return out
 
-    def score(self, corpus: Corpus) -> np.ndarray:
+    def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event."""
-        return self.combine(self.score_members(corpus))
+        return self.combine(self.score_members(corpus, threads))
 
     def shares(self, logp: np.ndarray) -> np.ndarray:
         """(T, K) each member's part of the mixture's probability of each event; nan where that is 0."""
@@ -162,12 +162,12 @@ def load_mixture(path: PathLike) -> Mixture:
     return mixture
 
 
-def score_all(models: Sequence[LanguageModel], corpus: Corpus) -> np.ndarray:
+def score_all(models: Sequence[LanguageModel], corpus: Corpus, threads: int | None = None) -> np.ndarray:
     """(T, K) ln p of each event of `corpus` under each model."""
     logp = np.empty((len(corpus.ids), len(models)))
     with task("scoring", len(models)) as advance:
         for k, model in enumerate(models):
-            logp[:, k] = model.score(corpus)
+            logp[:, k] = model.score(corpus, threads)
             advance(1)
     return logp
 

@@ -79,7 +79,7 @@ class NeuralModel:
 
         save_neural(self, path)
 
-    def score(self, corpus: Corpus) -> np.ndarray:
+    def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) float64 ln p(event | events before it in its sentence); unknown words count as `<unk>`."""
         corpus = corpus.recode(self.vocab)
         logp = np.empty(len(corpus.ids), np.float64)
@@ -87,7 +87,8 @@ class NeuralModel:
         batches = pieces.batches(SCORE_TOKENS) if len(corpus.ids) else []
         # A thread a batch and not torch's own threads: those spin while they wait for one another at every
         # product, which on a busy machine is slower than one thread by far.
-        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        if threads is None or self.device.type != "cpu":
+            threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         with task("scoring with a neural model", len(corpus.ids)) as progress, torch_threads(1):
 
             def score_batch(chosen: np.ndarray) -> None:

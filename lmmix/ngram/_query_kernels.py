@@ -11,6 +11,8 @@ will be needed (Chen, Ailamaki, Gibbons & Mowry 2004, "Improving hash join perfo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -28,10 +30,7 @@ FROM, FIRST, END, NODE = range(4)
 STRETCH = 4
 
 
-@intrinsic
-def _prefetch(_context, array, place):
-    """Tell the processor that array[place] will be read soon."""
-
+def _make_prefetch(_context, array, place):
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         pointer = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
@@ -43,6 +42,10 @@ def _prefetch(_context, array, place):
         return context.get_dummy_value()
 
     return types.void(array, place), generate
+
+
+_prefetch: Any = intrinsic(_make_prefetch)
+"""_prefetch(array, place) tells the processor that array[place] will be read soon."""
 
 
 @kernel("i8(i4[::1], i8, i8, i8)")

@@ -9,6 +9,8 @@ changes there: after one, touch this file.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import carray, from_dtype, types
 from numba.extending import intrinsic
@@ -34,14 +36,16 @@ _ARRAYS = types.int64[:, ::1]
 _EVENTS = from_dtype(EVENT)[::1]
 
 
-@intrinsic
-def _pointer(_context, address):
-    """The pointer with the address `address`."""
+def _make_pointer(_context, address):
 
     def generate(context, builder, signature, arguments):
         return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
 
     return types.voidptr(types.int64), generate
+
+
+_pointer: Any = intrinsic(_make_pointer)
+"""_pointer(address) is the pointer with that address."""
 
 
 @kernel("i8(u1[::1], i8[:, ::1], b1, i4[::1])")
@@ -63,7 +67,7 @@ def _look_up_words(text, arrays, eos, ids):
         while at < text.size and not _is_space(text[np.uint64(at)]):
             at += 1
         word = table[_find_slot(text, start, at, pool, begin, table)]
-        if word == BOS or word == EOS:
+        if word in (BOS, EOS):
             return SPECIAL
         ids[count] = word
         count += 1

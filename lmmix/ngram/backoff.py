@@ -81,7 +81,10 @@ class BackoffModel:
         return self._found(corpus, threads)[0]
 
     def score_with_lengths(self, corpus: Corpus, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(T,) ln p of each event, and (T,) int64 words in the longest known n-gram that ends in it (SRILM's [3gram])."""
+        """(T,) ln p of each event, and (T,) int64 words in the longest known n-gram that ends in it.
+
+        SRILM prints the length as [3gram].
+        """
         logp, found = self._found(corpus, threads)
         return logp, np.searchsorted(self.tree.level, found, side="right") - 1
 

@@ -40,8 +40,8 @@ class KenlmModel:
             f"|vocab:{self.vocab.fingerprint}|eos:yes|dtype:float32"
         )
 
-    def score(self, corpus: Corpus) -> np.ndarray:
-        """(T,) ln p of each event."""
+    def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
+        """(T,) ln p of each event, always on one thread."""
         corpus = corpus.recode(self.vocab)
         words = self.vocab.words
         out: list[float] = []

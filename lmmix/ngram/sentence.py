@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from lmmix.errors import InputError
 from lmmix.ngram import _sentence_kernels as kernels
 from lmmix.ngram.tree import NgramTree
-from lmmix.tokenize import WhitespaceTokenizer, tokenizer
+from lmmix.tokenize import Tokenizer, WhitespaceTokenizer, tokenizer
 from lmmix.vocab import SPACE, SPECIALS, Vocab
 
 
@@ -16,8 +18,10 @@ class SentenceScorer:
 
     def __init__(self, tree: NgramTree, logp: np.ndarray, backoff: np.ndarray, vocab: Vocab) -> None:
         made_by = tokenizer(vocab.tokenizer)
-        self._tokenizer = None if isinstance(made_by, WhitespaceTokenizer) else made_by
-        self._kept = {
+        # UTF-8 tokens with space between them; words are so already.
+        words = isinstance(made_by, WhitespaceTokenizer)
+        self._tokens = _tokens_of_words if words else partial(_tokens_of, made_by)
+        self._kept: dict[int, np.ndarray] = {
             kernels.WORD: np.ascontiguousarray(tree.word, np.int32),
             kernels.BEGIN: np.ascontiguousarray(tree.begin, np.int32),
             kernels.SUFFIX: np.ascontiguousarray(tree.suffix, np.int32),
@@ -42,23 +46,32 @@ class SentenceScorer:
     def events(self, text: str, bos: bool, eos: bool) -> np.ndarray:
         """See `lmmix.ngram.backoff.BackoffModel.full_scores`."""
         tokens = self._tokens(text)
-        events = np.empty(len(tokens) // 2 + 2, kernels.EVENT)
+        events = np.empty((len(tokens) + 3) >> 1, kernels.EVENT)
         count = kernels._score_events(tokens, self._arrays, bos, eos, events)
-        if count == kernels.SPECIAL:
+        if count < 0:
             raise _special_word(text)
         return events[:count]
 
-    def _tokens(self, text: str) -> bytearray:
-        """UTF-8 tokens with space between them."""
-        try:
-            if self._tokenizer is None:
-                return bytearray(text, "utf-8")
-            return bytearray(self._tokenizer.transform(" ".join(text.split("\n")).encode()))
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"{text[:80]!r}: character {error.start + 1} is half of a surrogate pair, which is no character; "
-                "decode the text from its bytes again"
-            ) from None
+
+def _tokens_of_words(text: str) -> bytearray:
+    try:
+        return bytearray(text, "utf-8")
+    except UnicodeEncodeError as error:
+        raise _surrogate(text, error) from None
+
+
+def _tokens_of(made_by: Tokenizer, text: str) -> bytearray:
+    try:
+        return bytearray(made_by.transform(" ".join(text.split("\n")).encode()))
+    except UnicodeEncodeError as error:
+        raise _surrogate(text, error) from None
+
+
+def _surrogate(text: str, error: UnicodeEncodeError) -> InputError:
+    return InputError(
+        f"{text[:80]!r}: character {error.start + 1} is half of a surrogate pair, which is no character; "
+        "decode the text from its bytes again"
+    )
 
 
 def _special_word(text: str) -> InputError:
