@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmmix.artefact import load_artefact, save_artefact
+from lmmix.artefact import check_fields, load_artefact, save_artefact
 from lmmix.encode import Encoder
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import COMPRESSED, PathLike, read_line_chunks
@@ -23,6 +23,9 @@ from lmmix.vocab import SPECIALS, UNK, Vocab
 
 PIECE_IDS = 1 << 20
 """Ids that are recoded at a time."""
+
+_META = {"tokenizer": str, "empty_lines": int, "chars": int}
+_ARRAYS = {"ids": "i4", "offsets": "i8", "oov_at": "i8", "pool": "u1", "begin": "i8"}
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Corpus:
     def load(cls, path: PathLike) -> Corpus:
         """Map a corpus written by `save`. Raises FormatError."""
         meta, arrays = load_artefact(path, "corpus")
+        check_fields(path, meta, arrays, _META, _ARRAYS)
         vocab = Vocab(arrays["pool"], arrays["begin"], meta["tokenizer"])
         return cls(arrays["ids"], arrays["offsets"], vocab, arrays["oov_at"], meta["empty_lines"], meta["chars"])
 

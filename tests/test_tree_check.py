@@ -16,7 +16,7 @@ from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import FormatError
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
-from lmmix.ngram.lmxfile import KIND, read_lmx
+from lmmix.ngram.lmxfile import KIND, check_lmx, read_lmx
 from lmmix.ngram.tree_check import check_tree, check_vocab
 
 NODE = 20
@@ -108,3 +108,22 @@ def test_a_large_model_loads_without_being_read(
     monkeypatch.setattr("lmmix.artefact.SMALL_BYTES", 10)
     monkeypatch.setattr("lmmix.artefact._verify", None)
     np.testing.assert_array_equal(read_lmx(path).score(corpus), expected)
+
+
+def test_an_explicit_check_finds_damage_in_large_files_and_false_names_of_vocabularies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmmix.artefact.SMALL_BYTES", 10)
+    path = tmp_path / "m.lmx"
+    model().save(path)
+    assert check_lmx(path).tree.order == 3
+    meta, arrays = load_artefact(path, KIND)
+    save_artefact(tmp_path / "false.lmx", KIND, {**meta, "fingerprint": "0" * 16}, arrays)
+    with pytest.raises(FormatError, match="header field meta.fingerprint is '0000000000000000'"):
+        check_lmx(tmp_path / "false.lmx")
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content.replace(b"dog", b"dig"))
+    read_lmx(path)
+    with pytest.raises(FormatError, match="array 'vocab_pool' is damaged"):
+        check_lmx(path)

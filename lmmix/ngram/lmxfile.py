@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lmmix.artefact import check_fields, is_small, load_artefact, save_artefact
+from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.ngram.backoff import BackoffModel
@@ -55,6 +56,21 @@ def read_lmx(path: PathLike, full: bool | None = None) -> BackoffModel:
     tree = NgramTree(arrays["level"], arrays["word"], arrays["begin"], arrays["suffix"])
     check_tree(path, tree, arrays["logp"], arrays["backoff"], len(vocab), full)
     return BackoffModel(tree, arrays["logp"], arrays["backoff"], vocab, meta["signature"])
+
+
+def check_lmx(path: PathLike) -> BackoffModel:
+    """The model in `path`, after all that can be checked has been: `read_lmx` in full, and the vocabulary's name.
+
+    Raises FormatError. Takes as long as reading the file and sorting its words.
+    """
+    model = read_lmx(path, full=True)
+    vocab = Vocab(model.vocab.pool, model.vocab.begin, model.vocab.tokenizer)
+    if vocab.fingerprint != model.vocab.fingerprint:
+        raise FormatError(
+            f"{path}: header field meta.fingerprint is {model.vocab.fingerprint!r}, but that of the words is "
+            f"{vocab.fingerprint!r}"
+        )
+    return model
 
 
 def meta_of(model: LanguageModel) -> dict[str, Any]:

@@ -89,7 +89,6 @@ def _check_levels(path: PathLike, tree: NgramTree, words: int) -> None:
 def _check_words(path: PathLike, tree: NgramTree, words: int) -> None:
     word, begin = tree.word, tree.begin
     _refuse(path, "begin", begin[1:] < begin[:-1], "the children of a context end before they begin")
-    _refuse(path, "word", word[1 : 1 + words] != np.arange(words), "the unigrams are not the words in their order", 1)
     _refuse(path, "word", (word < 0) | (word >= words), f"it is not one of {words} words")
     descends = np.append(word[1:] <= word[:-1], False)
     # Places before the first child of a context may descend.
