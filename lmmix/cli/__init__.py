@@ -22,6 +22,7 @@ COMMANDS = {
     "ppl": "perplexity of a model on texts",
     "rescore": "rescore n-best lists, tune feature weights",
     "convert": "a model into another file format",
+    "prune": "a smaller n-gram model, by relative entropy",
     "info": "what a file holds",
 }
 

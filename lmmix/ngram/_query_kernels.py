@@ -101,25 +101,19 @@ def _find_contexts(ids, word, begin, context):
         context[r] = node
 
 
-@kernel("i8(i4[::1], i4[::1], i4[::1], i8[::1], i8, i4[::1])")
-def _link_suffixes(word, begin, suffix, parent, first, missing):
-    """Set the suffix of the nodes first, first + 1, … with the given parents; returns how many are missing.
+@kernel("void(i4[::1], i4[::1], i4[::1], i8[::1], i8)")
+def _link_suffixes(word, begin, suffix, parent, first):
+    """Set the suffix of the nodes first, first + 1, … with the given parents.
 
-    Where the n-gram without its first word is not in the tree, the longest shorter one takes its place and
-    `missing` has a 1.
+    Where the n-gram without its first word is not in the tree, the longest shorter one takes its place.
     """
-    count = 0
     for i in range(parent.size):
         wanted = word[first + i]
         node = np.int64(suffix[parent[i]])
         found = np.int64(-1)
-        missing[i] = 0
         while node > 0:
             found = _find_child(word, begin[node], begin[node + 1], wanted)
             if found >= 0:
                 break
-            missing[i] = 1
             node = np.int64(suffix[node])
         suffix[first + i] = found if found >= 0 else 1 + wanted
-        count += missing[i]
-    return count
