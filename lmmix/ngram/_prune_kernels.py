@@ -113,16 +113,16 @@ def _find_excess(begin, logp, backoff, lower, lo, hi, excess):
             excess[child] = np.exp(logp[child]) - weight * np.exp(lower[child])
 
 
-@kernel("void(i4[::1], f8[::1], f8[::1], i8, i8, f8[::1])")
-def _fall_back(suffix, weight, visits, lo, hi, asked):
-    """asked[h′] += what is asked of h and passed on by its back-off weight, less what `visits` counts of h itself."""
-    for context in range(lo, hi):
-        asked[suffix[context]] += asked[context] * weight[context] - visits[context]
+@kernel("void(i4[::1], f8[::1], f8[::1], i8, i8, f8[::1], f8[::1])")
+def _fall_back(suffix, weight, visits, lo, hi, asked, passed):
+    """passed[h′] += what is asked of h and left to h′ by its back-off weight, less what `visits` counts of h itself."""
+    for context in range(np.uint64(lo), np.uint64(hi)):
+        passed[np.uint64(suffix[context])] += asked[context] * weight[context] - visits[context]
 
 
-@kernel("void(i4[::1], i4[::1], f8[::1], f4[::1], f8[::1], i8, i8, f8[::1])")
-def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits):
-    """visits[c] += what the context of c says of it; visits of its suffix += what that did not know of already.
+@kernel("void(i4[::1], i4[::1], f8[::1], f4[::1], f8[::1], i8, i8, f8[::1], f8[::1])")
+def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits, passed):
+    """visits[c] += what the context of c says of it; passed[its suffix] += what that did not know of already.
 
     The longest n-grams have no entry in `visits`.
     """
@@ -132,8 +132,8 @@ def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits):
         last = np.uint64(begin[context + 1])
         if first < np.uint64(visits.size):
             for child in range(first, last):
-                visits[np.uint64(suffix[child])] += visits[child] + asked_here * excess[child]
+                passed[np.uint64(suffix[child])] += visits[child] + asked_here * excess[child]
                 visits[child] += asked_here * prob[child]
         else:
             for child in range(first, last):
-                visits[np.uint64(suffix[child])] += asked_here * excess[child]
+                passed[np.uint64(suffix[child])] += asked_here * excess[child]
