@@ -144,11 +144,9 @@ def _add(table: BackoffTable, rows: list[list[str]], order: int) -> None:
             for word in ngram:
                 if word not in SPECIALS and (word,) not in table.logp:
                     raise Refused(f"{ngram}: unknown word")
-            context, suffix = ngram[:-1], ngram[1:]
+            context = ngram[:-1]
             if context not in table.logp and context not in [(word,) for word in SPECIALS]:
                 raise Refused(f"{ngram}: no context")
-            if suffix not in table.logp and suffix not in [(word,) for word in SPECIALS]:
-                raise Refused(f"{ngram}: no suffix")
             if context not in table.backoff and not (context == ("<s>",) and context not in table.logp):
                 raise Refused(f"{context}: no back-off")
         if ngram in table.logp:

@@ -143,6 +143,24 @@ class TestJobs:
         assert facts["order"] == 3 and facts["ngrams"] == load("a.arpa").tree.counts()
         assert run("info", "mix.json")[0] == 0
 
+    def test_prune(self, models: Path, run: Run) -> None:
+        status, out, _ = run("prune", "a.arpa", "small.arpa.gz", "--threshold", "1e-3")
+        before, after = load("a.arpa").tree.counts(), load("small.arpa.gz").tree.counts()
+        rows = [line.split() for line in out.splitlines()]
+        assert status == 0 and rows[0] == ["small.arpa.gz", "before", "after"]
+        assert rows[1:4] == [[f"{n + 1}-grams", str(before[n]), str(after[n])] for n in range(3)]
+        assert rows[4] == ["all", str(sum(before)), str(sum(after))] and rows[5][0].endswith("|pruned:entropy:0.001")
+        assert sum(after) < sum(before)
+        run("prune", "small.arpa.gz", "same.lmx", "--renormalise")
+        assert load("same.lmx").tree.counts() == after
+
+    def test_prune_to_a_size_with_a_history_model(self, models: Path, run: Run) -> None:
+        status, out, _ = run("prune", "a.arpa", "c.lmx", "--target", "30", "--history", "b.lmx", "--json")
+        facts = json.loads(out)
+        assert status == 0 and sum(facts["after"]) <= 30 < sum(facts["before"])
+        assert load("c.lmx").tree.counts() == facts["after"] and load("c.lmx").signature == facts["signature"]
+        assert f"history:({load('b.lmx').signature})" in facts["signature"]
+
     def test_standard_input_and_output(self, models: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         with open("train.txt") as stream:
             monkeypatch.setattr(sys, "stdin", stream)
@@ -189,9 +207,6 @@ BAD_FILES = {
     "bow.arpa": ARPA.replace("\t-0.5\n-0.5\t</s>", "\n-0.5\t</s>").encode(),
     "positive.arpa": ARPA.replace("-0.1\t<s> a", "0.1\t<s> a").encode(),
     "nan.arpa": ARPA.replace("-0.1\t<s> a", "nan\t<s> a").encode(),
-    "suffix.arpa": ARPA.replace("ngram 2=1", "ngram 2=2\nngram 3=1").replace(
-        "-0.1\t<s> a\n", "-0.1\t<s> a\t-0.1\n-0.1\ta </s>\t0\n\n\\3-grams:\n-0.1\t<s> a a\n").replace(
-        "-0.5\ta\n", "-0.5\ta\t-0.1\n").encode(),
     "nohyps.jsonl": b'{"id": "u1", "hyps": []}\n',
     "noscore.jsonl": b'{"id": "u1", "hyps": [{"text": "a", "scores": {"am": 1}}, {"text": "b", "scores": {}}]}\n',
     "ref.txt": b"u1 the cat\nu9 a dog\n",
@@ -220,7 +235,6 @@ BAD_CALLS = [
     (["ppl", "bow.arpa", "dev.txt"], "bow.arpa:6: the n-gram is the context of longer ones, but has no back-off"),
     (["ppl", "positive.arpa", "dev.txt"], "positive.arpa:11: the log-probability 0.1 is positive"),
     (["ppl", "nan.arpa", "dev.txt"], "nan.arpa:11: the log-probability is nan"),
-    (["ppl", "suffix.arpa", "dev.txt"], "suffix.arpa:16: '<s> a a' is there, but not the n-gram without its first word"),
     (["ppl", "train.txt", "dev.txt"], "train.txt: not an ARPA file"),
     (["ppl", "nbest.jsonl", "dev.txt"], "nbest.jsonl:2:1: not valid JSON"),
     (["mix", "a.arpa", "other.arpa", "--dev", "dev.txt", "-o", "out.json"], "a.arpa and other.arpa have different vocabularies"),
@@ -231,6 +245,12 @@ BAD_CALLS = [
     (["rescore", "nbest.jsonl", "--weights", "mix.json"], "mix.json: not a file of rescoring weights"),
     (["convert", "mix.json", "out.arpa"], "mix.json: only n-gram models"),
     (["convert", "a.arpa", "out.lmx.gz"], "out.lmx.gz: an .lmx file is mapped into memory"),
+    (["prune", "a.arpa", "out.arpa"], "give one of --threshold, --target and --renormalise"),
+    (["prune", "a.arpa", "out.arpa", "--threshold", "1e-8", "--target", "9"], "give one of --threshold, --target"),
+    (["prune", "a.arpa", "out.arpa", "--target", "1"], "the target is 1 n-grams, but 11 cannot be pruned"),
+    (["prune", "a.arpa", "out.arpa", "--threshold", "1e-8", "--history", "none"], "none: cannot read: No such file"),
+    (["prune", "a.arpa", "out.arpa", "--threshold", "1e-8", "--history", "mix.json"], "mix.json: only n-gram models"),
+    (["prune", "a.arpa", "a.arpa", "--renormalise"], "a.arpa is an input of this command"),
     (["ppl", "-", "dev.txt"], "-: a model cannot be read from standard input"),
     (["ppl", "cut.txt.gz", "dev.txt"], "cut.txt.gz: cannot read: the compressed data ends too early"),
     (["ppl", "binary.arpa", "dev.txt"], "binary.arpa: not a language model (a binary file of another kind)"),

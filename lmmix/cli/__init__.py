@@ -24,6 +24,7 @@ COMMANDS = {
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
     "convert": "a model into another file format",
+    "prune": "a smaller n-gram model, by relative entropy",
     "info": "what a file holds",
 }
 

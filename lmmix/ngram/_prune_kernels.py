@@ -31,15 +31,13 @@ def _lower_logp(level, suffix, logp, backoff, context, node):
     return total
 
 
-@kernel("Tuple((f8, f8))(f8[::1], f8[::1], i8, i8)")
-def _masses(logp, lower, first, last):
-    """(Σ p(w | h), Σ p(w | h′)) over the children first…last of a context."""
-    explicit = 0.0
-    below = 0.0
+@kernel("f8(f8[::1], i8, i8)")
+def _mass(values, first, last):
+    """Σ exp of values first…last."""
+    total = 0.0
     for child in range(first, last):
-        explicit += np.exp(logp[child])
-        below += np.exp(lower[child])
-    return explicit, below
+        total += np.exp(values[child])
+    return total
 
 
 @kernel("void(i8[::1], i4[::1], i4[::1], i8, i8, f8[::1], f8[::1], f8[::1])")
@@ -57,8 +55,8 @@ def _renormalise(level, begin, suffix, lo, hi, logp, backoff, lower):
             continue
         for child in range(first, last):
             lower[child] = _lower_logp(level, suffix, logp, backoff, context, child)
-        explicit, below = _masses(logp, lower, first, last)
-        left = max(1.0 - below, 0.0)
+        explicit = _mass(logp, first, last)
+        left = max(1.0 - _mass(lower, first, last), 0.0)
         if left <= NOTHING:
             weight = 1.0
             kept = 1.0
@@ -79,16 +77,16 @@ def _renormalise(level, begin, suffix, lo, hi, logp, backoff, lower):
 def _score_ngrams(begin, logp, backoff, lower, history, lo, hi, score):
     """score[c] becomes exp(ΔH) − 1, the relative growth of perplexity if the n-gram c alone is left out.
 
-    Stolcke (1998), equations 5 and 7, with ln P(h) in `history`.
+    ΔH = −P(h) · {p(w | h) · [ln p(w | h′) + ln α′ − ln p(w | h)] + N · [ln α′ − ln α]}, with the back-off α = N / D,
+    that without the n-gram α′ = (N + p(w | h)) / (D + p(w | h′)), and ln P(h) in `history` (Stolcke 1998).
     """
     for context in range(lo, hi):
         first = np.int64(begin[context])
         last = np.int64(begin[context + 1])
         if first == last:
             continue
-        explicit, below = _masses(logp, lower, first, last)
-        numerator = max(1.0 - explicit, 0.0)
-        denominator = max(1.0 - below, 0.0)
+        denominator = max(1.0 - _mass(lower, first, last), 0.0)
+        numerator = np.exp(backoff[context]) * denominator
         weight = np.exp(history[context])
         for child in range(first, last):
             p = np.exp(logp[child])
@@ -115,16 +113,16 @@ def _find_excess(begin, logp, backoff, lower, lo, hi, excess):
             excess[child] = np.exp(logp[child]) - weight * np.exp(lower[child])
 
 
-@kernel("void(i4[::1], f8[::1], f8[::1], i8, i8, f8[::1])")
-def _fall_back(suffix, weight, visits, lo, hi, asked):
-    """asked[h′] += what is asked of h and passed on by its back-off weight, less what `visits` counts of h itself."""
-    for context in range(lo, hi):
-        asked[suffix[context]] += asked[context] * weight[context] - visits[context]
+@kernel("void(i4[::1], f8[::1], f8[::1], i8, i8, f8[::1], f8[::1])")
+def _fall_back(suffix, weight, visits, lo, hi, asked, passed):
+    """passed[h′] += what is asked of h and left to h′ by its back-off weight, less what `visits` counts of h itself."""
+    for context in range(np.uint64(lo), np.uint64(hi)):
+        passed[np.uint64(suffix[context])] += asked[context] * weight[context] - visits[context]
 
 
-@kernel("void(i4[::1], i4[::1], f8[::1], f4[::1], f8[::1], i8, i8, f8[::1])")
-def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits):
-    """visits[c] += what the context of c says of it; visits of its suffix += what that did not know of already.
+@kernel("void(i4[::1], i4[::1], f8[::1], f4[::1], f8[::1], i8, i8, f8[::1], f8[::1])")
+def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits, passed):
+    """visits[c] += what the context of c says of it; passed[its suffix] += what that did not know of already.
 
     The longest n-grams have no entry in `visits`.
     """
@@ -134,8 +132,8 @@ def _say_words(begin, suffix, prob, excess, asked, lo, hi, visits):
         last = np.uint64(begin[context + 1])
         if first < np.uint64(visits.size):
             for child in range(first, last):
-                visits[np.uint64(suffix[child])] += visits[child] + asked_here * excess[child]
+                passed[np.uint64(suffix[child])] += visits[child] + asked_here * excess[child]
                 visits[child] += asked_here * prob[child]
         else:
             for child in range(first, last):
-                visits[np.uint64(suffix[child])] += asked_here * excess[child]
+                passed[np.uint64(suffix[child])] += asked_here * excess[child]

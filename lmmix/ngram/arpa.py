@@ -2,10 +2,11 @@
 
 Accepted as they are: any line length, tabs or blanks, empty lines, text before `\\data\\`, a missing `<s>`, `</s>`
 or `<unk>` (probability 0, logged), `<UNK>` for `<unk>`, `</s>` inside an n-gram, n-grams in any order, -99 or -inf
-for zero. An n-gram that ends in `<s>` has probability 0, whatever the file says. What makes numbers doubtful is an
-error that names the line: counts that differ from the header, a missing `\\end\\`, positive or nan
-log-probabilities, back-offs that are nan or above 99, a context without back-off, an n-gram whose context or suffix
-is missing, a repeated n-gram, an unknown word. With `repair` these are mended, and the log says how many.
+for zero, n-grams whose suffix is missing, as pruning leaves them (they back off to the longest suffix there is). An
+n-gram that ends in `<s>` has probability 0, whatever the file says. What makes numbers doubtful is an error that names
+the line: counts that differ from the header, a missing `\\end\\`, positive or nan log-probabilities, back-offs that are
+nan or above 99, a context without back-off, an n-gram whose context is missing, a repeated n-gram, an unknown word.
+With `repair` these are mended, and the log says how many.
 """
 
 from __future__ import annotations

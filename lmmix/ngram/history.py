@@ -14,6 +14,7 @@ from lmmix.ngram import _prune_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.renormalise import over_contexts
 from lmmix.ngram.tree import NgramTree
+from lmmix.parallel import thread_map
 from lmmix.vocab import BOS, EOS
 
 TOLERANCE = 3e-4
@@ -68,6 +69,8 @@ def stationary_history(
 ) -> np.ndarray:
     """(level[N],) ln P(h): how often the last words are h in an endless text that the model itself makes.
 
+    `<s>` comes up wherever a sentence begins; a context that ends in `</s>` never does.
+
     That is the stationary distribution of the chain of sentences, each beginning behind the end of the one before,
     by the power method on the automaton of the model (as Roark, Allauzen & Riley 2013, "Smoothed marginal
     distribution constraints for language modeling").
@@ -84,33 +87,37 @@ def stationary_history(
         The most passes.
     """
     tree = model.tree
-    unigrams = tree.nodes(1)
+    words = tree.nodes(1)
     chain = _Chain(model, lower, threads)
     visits = np.zeros(len(model.backoff))
-    visits[unigrams] = chain.prob[unigrams]
+    visits[words] = chain.prob[words]
+    chain.restart(visits)
     for _ in range(passes):
-        visits[1 + BOS] = visits[1 + EOS]
         after = chain.next_visits(visits)
-        change = np.abs(after - visits)[unigrams]
+        change = np.abs(after[words] - visits[words]).sum()
         # Some of the old stays, so that chains with a period settle, too.
-        visits = 0.9 * after + 0.1 * visits
-        if change.sum() - change[BOS] <= tolerance:
+        visits *= 0.1
+        visits += 0.9 * after
+        if change <= tolerance:
             break
-    visits[0] = 1.0
-    visits[1 + BOS] = visits[1 + EOS]
     with np.errstate(divide="ignore"):
         return np.log(visits)
 
 
 class _Chain:
-    """The model as a chain that says word after word, sentence after sentence."""
+    """The model as a chain that says word after word, sentence after sentence.
+
+    Sums over suffixes are made in two halves, whatever the number of threads, each in a row of its own.
+    """
 
     def __init__(self, model: BackoffModel, lower: np.ndarray, threads: int | None) -> None:
         self.tree = tree = model.tree
+        self.threads = threads
         self.weight = np.exp(model.backoff)
         self.prob = np.exp(model.logp[: len(self.weight)])
         self.excess = np.zeros(tree.size, np.float32)
         self.ends = np.flatnonzero(tree.word[: len(self.weight)] == EOS)
+        self.asked, self.after = np.empty((2, len(self.weight))), np.empty((2, len(self.weight)))
 
         def find_excess(lo: int, hi: int) -> None:
             kernels._find_excess(tree.begin, model.logp, model.backoff, lower, lo, hi, self.excess)
@@ -123,20 +130,41 @@ class _Chain:
 
         What a context h is asked for is what nothing longer knows: its own visits, less those of longer contexts that
         end in h, and the back-offs of these. Of the words that h knows, the longer contexts have said some; only the
-        rest of the probability is new.
+        rest of the probability is new. The result is overwritten by the next call.
         """
-        tree = self.tree
-        visits = visits.copy()
+        tree, asked, after = self.tree, self.asked, self.after
+        asked[0], asked[1], after[:] = visits, 0.0, 0.0
+
+        def fall_back(half: tuple[int, int, int]) -> None:
+            row, lo, hi = half
+            kernels._fall_back(tree.suffix, self.weight, visits, lo, hi, asked[0], asked[row])
+
+        def say_words(half: tuple[int, int, int]) -> None:
+            row, lo, hi = half
+            kernels._say_words(tree.begin, tree.suffix, self.prob, self.excess, asked[0], lo, hi, after[0], after[row])
+
+        for n in range(tree.order - 1, 0, -1):
+            own = tree.nodes(n)
+            asked[0, own] += asked[1, own]
+            thread_map(fall_back, _halves(own, (own.start + own.stop) // 2), self.threads)
+        asked[0, 0] += asked[1, 0]
+        for n in range(tree.order, 0, -1):
+            own = tree.nodes(n)
+            after[0, own] += after[1, own]
+            middle = int(np.searchsorted(tree.begin, (own.start + own.stop) // 2))
+            thread_map(say_words, _halves(tree.nodes(n - 1), middle), self.threads)
+        np.maximum(after[0], 0.0, out=after[0])
+        self.restart(after[0])
+        return after[0]
+
+    def restart(self, visits: np.ndarray) -> None:
+        """Behind `</s>` comes `<s>`; the empty context is there always."""
+        visits[1 + BOS] = visits[1 + EOS]
         visits[self.ends] = 0.0
         visits[0] = 1.0
-        asked = visits.copy()
-        for n in range(tree.order - 1, 0, -1):
-            nodes = tree.nodes(n)
-            kernels._fall_back(tree.suffix, self.weight, visits, nodes.start, nodes.stop, asked)
-        after = np.zeros(len(visits))
-        for n in range(tree.order, 0, -1):
-            contexts = tree.nodes(n - 1)
-            kernels._say_words(
-                tree.begin, tree.suffix, self.prob, self.excess, asked, contexts.start, contexts.stop, after
-            )
-        return np.maximum(after, 0.0)
+
+
+def _halves(nodes: slice, middle: int) -> list[tuple[int, int, int]]:
+    """Number, first and last of the two parts of some nodes."""
+    middle = max(middle, nodes.start)
+    return [(0, nodes.start, middle), (1, middle, nodes.stop)]

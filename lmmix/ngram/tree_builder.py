@@ -112,13 +112,7 @@ class TreeBuilder:
         self.suffix = np.concatenate([self.suffix, np.zeros(rows, np.int32)])
         self.line = np.concatenate([self.line, section.line])
         missing = np.empty(rows, np.int32)
-        if kernels._link_suffixes(self.word, begin, self.suffix, context.astype(np.int64), first, missing):
-            row = int(np.flatnonzero(missing)[0])
-            ngram = " ".join(self.vocab.words[i] for i in section.ids[row])
-            self.problems.found(
-                f":{section.line[row]}", f"{ngram!r} is there, but not the n-gram without its first word",
-                "missing suffixes passed over", int(missing.sum()),
-            )  # fmt: skip
+        kernels._link_suffixes(self.word, begin, self.suffix, context.astype(np.int64), first, missing)
         self._check_contexts(parents[begin[parents] < begin[parents + 1]])
         self.logp = np.concatenate([self.logp, self._checked_logp(section)])
         if order < self.order:
