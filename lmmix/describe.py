@@ -25,13 +25,11 @@ def describe(path: PathLike) -> dict[str, Any]:
 
 def _ngram_facts(model: LanguageModel, size: int) -> dict[str, Any]:
     """What only n-gram models have; bytes are those of the whole file, vocabulary included."""
-    from lmmix.ngram.backoff import BackoffModel
-    from lmmix.ngram.packed import PackedModel
-
-    if isinstance(model, PackedModel):
+    # Told apart by what they have: the classes have kernels that other models need not load.
+    if hasattr(model, "quantised"):
         counts = model.counts()
         stored = "float32" if model.quantised is None else f"q{model.quantised}"
-    elif isinstance(model, BackoffModel):
+    elif hasattr(model, "tree"):
         counts, stored = model.tree.counts(), "exact"
     else:
         return {}

@@ -1,11 +1,12 @@
 """The `.lmx` file: a back-off model as a memory-mapped artefact, loaded without parsing anything.
 
 There are two forms: the exact one holds the arrays of a `BackoffModel`, the packed one those of a `PackedModel`.
+What packs is imported only when needed, because it has kernels of its own to compile.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from lmmix.artefact import load_artefact, save_artefact
 from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.packed import PackedArrays, PackedModel
-from lmmix.ngram.packing import pack
 from lmmix.ngram.tree import NgramTree
 from lmmix.vocab import Vocab
+
+if TYPE_CHECKING:
+    from lmmix.ngram.packed import PackedModel
 
 KIND = "ngram"
 PACKED_KIND = "ngram-packed"
@@ -47,6 +49,8 @@ def read_lmx(path: PathLike) -> BackoffModel:
 
 def write_packed(model: BackoffModel, path: PathLike, bits: int | None = 8, threads: int | None = None) -> PackedModel:
     """Write `model` in the packed form, see `packing.pack`, and return that. Raises SettingError, InputError."""
+    from lmmix.ngram.packing import pack
+
     packed = pack(model, bits, threads)
     save_packed(packed, path)
     return packed
@@ -68,6 +72,8 @@ def save_packed(model: PackedModel, path: PathLike) -> None:
 
 def read_packed(path: PathLike) -> PackedModel:
     """Map the packed model in `path` into memory. Raises FormatError for a damaged file or one of another kind."""
+    from lmmix.ngram.packed import PackedArrays, PackedModel
+
     meta, arrays = load_artefact(path, PACKED_KIND)
     packed = PackedArrays(arrays["bits"].view(np.uint64), arrays["index"], arrays["values"], arrays["layout"])
     vocab = _vocab(meta, arrays)
