@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmix.fileio import PathLike
-from lmmix.lm import LanguageModel, load
+from lmmix.lm import load
 from lmmix.mix.mixture import Mixture
 
 
@@ -23,7 +23,7 @@ def describe(path: PathLike) -> dict[str, Any]:
     return {**facts, "signature": model.signature}
 
 
-def _ngram_facts(model: LanguageModel, size: int) -> dict[str, Any]:
+def _ngram_facts(model: Any, size: int) -> dict[str, Any]:
     """What only n-gram models have; bytes are those of the whole file, vocabulary included."""
     # Told apart by what they have: the classes have kernels that other models need not load.
     if hasattr(model, "quantised"):
