@@ -57,8 +57,6 @@ def command(
     lmmix convert model.lmx model.fst.txt --backoff-label '#0'
     """
     from lmmix.errors import SettingError
-    from lmmix.ngram.fst_write import write_fst
-    from lmmix.ngram.packed_file import write_packed
 
     if (quantize is not None or float32) and not target.endswith(".lmx"):
         raise SettingError(f"{target}: --quantize and --float32 are for .lmx files")
@@ -70,8 +68,12 @@ def command(
     model = _read(source, repair, tokenizer, threads)
     signature = model.signature
     if quantize is not None or float32:
+        from lmmix.ngram.packed_file import write_packed
+
         signature = write_packed(model, target, quantize, threads).signature
     elif target.endswith(FST_SUFFIXES):
+        from lmmix.ngram.fst_write import write_fst
+
         write_fst(model, target, backoff_label, threads)
     else:
         model.save(target, threads)
@@ -85,12 +87,12 @@ def _read(source: str, repair: bool, tokenizer: str | None, threads: int | None)
     from lmmix.ngram.arpa import read_arpa
     from lmmix.ngram.backoff import BackoffModel
     from lmmix.ngram.closure import with_suffixes
-    from lmmix.ngram.packed import PackedModel
 
     if repair:
         return with_suffixes(read_arpa(source, True, tokenizer or "whitespace"))
     model = load(source, tokenizer)
-    if isinstance(model, PackedModel):
+    # Asked for what it can do: the class has kernels that other models need not load.
+    if hasattr(model, "unpacked"):
         return model.unpacked(threads)
     if not isinstance(model, BackoffModel):
         raise SettingError(f"{source}: only n-gram models (ARPA or .lmx) can be converted")
