@@ -139,7 +139,9 @@ def _walk(word, begin, suffix, logp, backoff, top, ids, stretches, row, last_row
             elif at[k] == end[k]:
                 # No stretch is left: the last lane takes this place.
                 active -= 1
-                lanes[:, k], total[k] = lanes[:, active], total[active]
+                for column in range(lanes.shape[0]):
+                    lanes[column, k] = lanes[column, active]
+                total[k] = total[active]
                 continue
             _prefetch(begin, node[k])
             k += 1
