@@ -13,8 +13,8 @@ import pytest
 INPUTS = 1500
 
 # Each of these crashed, passed wrong numbers or was refused without a place before it was mended.
-ARPA_SEEDS = [0, 12, 48, 63, 103, 115, 141, 243, 727]
-LMX_SEEDS = [396, 1165]
+ARPA_SEEDS = [12, 22, 40, 63, 141, 308, 389, 445, 610, 723, 727, 791, 821, 904, 1113]
+LMX_SEEDS = [396, 1165, 1484, 1504, 1506, 1544, 1566, 1571, 1597, 1656, 1686, 1992, 2009, 2133, 2226, 2235, 2637]
 
 
 @pytest.fixture(autouse=True)
