@@ -25,7 +25,7 @@ from lmmix.ngram.count_file import read_counts
 from lmmix.ngram.count_write import write_counts
 from lmmix.ngram.counts import NgramCounts, count_ngrams
 from lmmix.ngram.cutoff import cut_off
-from lmmix.ngram.kneser_ney import estimate_kneser_ney
+from lmmix.ngram.estimate import estimate
 from lmmix.vocab import Vocab
 
 Sentences = list[list[str]]
@@ -104,9 +104,9 @@ class TestRoundTrip:
             assert counts_of(again, vocab) == expected
 
     def test_model_from_counts_is_the_model_of_the_text(self, corpus: Corpus) -> None:
-        direct = estimate_kneser_ney(count_ngrams(corpus, 4), corpus.vocab)
+        direct = estimate(count_ngrams(corpus, 4), corpus.vocab)
         counts, vocab = read_counts(written(count_ngrams(corpus, 4), corpus.vocab, "c.txt.gz"))
-        model = estimate_kneser_ney(counts, vocab)
+        model = estimate(counts, vocab)
         assert model.signature == direct.signature
         np.testing.assert_array_equal(model.logp, direct.logp, strict=True)
         np.testing.assert_array_equal(model.backoff, direct.backoff, strict=True)
@@ -242,7 +242,7 @@ class TestAbsentOrders:
         with caplog.at_level(logging.WARNING, "lmmix"):
             counts, _ = read_counts(path, order=4)
         assert counts.tree.counts()[2:] == [0, 0] and "the order is 4, but the longest n-grams have 2" in caplog.text
-        estimate_kneser_ney(counts, corpus.vocab)
+        estimate(counts, corpus.vocab)
 
 
 class TestRefusals:
