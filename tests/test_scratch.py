@@ -52,7 +52,7 @@ def test_counts_are_the_same_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with Scratch(LEAST_BUDGET, str(tmp_path / "tmp")) as scratch:
         corpus = read_corpus(text, scratch=scratch)
         assert np.array_equal(corpus.ids, plain.ids) and corpus.vocab == plain.vocab
-        counted = count_ngrams(corpus, 4, 2, scratch)
+        counted = count_ngrams(corpus, 4, 2, scratch=scratch)
         assert os.listdir(tmp_path / "tmp") == []
         for name in ("level", "word", "begin", "suffix"):
             np.testing.assert_array_equal(getattr(counted.tree, name), getattr(expected.tree, name))

@@ -17,6 +17,7 @@ from lmmix.ngram.estimate import _orders, train_ngram
 from lmmix.ngram.held_out import HeldOut
 from lmmix.ngram.settings import SmoothingSettings
 from lmmix.ngram.tune_discounts import Objective, gather
+from lmmix.scratch import IN_MEMORY
 
 DEV = ["a b c d", "a a b", "c b a q", "d d e a b b c", "b"]
 
@@ -35,7 +36,7 @@ def test_objective_and_gradient(
     min_counts = min_counts[:order]
     settings = SmoothingSettings(name, min_counts=min_counts)
     counted = count_ngrams(text, order)
-    orders = _orders(counted, settings.smoothings(order), min_counts, len(text.vocab) - 1, None)
+    orders = _orders(counted, settings.smoothings(order), min_counts, len(text.vocab) - 1, None, IN_MEMORY)
     dev = corpus_from_lines(DEV, text.vocab)
     k = 3 if name == "mkn" else 1
     held_out = HeldOut(counted.tree, dev, 1.0 / (len(text.vocab) - 1))

@@ -17,7 +17,7 @@ KIND = "ngram-packed"
 
 _META = {**META, "quantised": int}
 _ARRAYS = {
-    "layout": "i8", "bits": "i8", "index": "i4", "values": "f4", "vocab_pool": "u1", "vocab_begin": "i8",
+    "layout": "i8", "bits": "i8", "index": "i4", "values": "f4", "vocab_pool": "u1", "vocab_begin": "i4",
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def save_packed(model: PackedModel, path: PathLike) -> None:
         "index": packed.index,
         "values": packed.values,
         "vocab_pool": vocab.pool,
-        "vocab_begin": vocab.begin,
+        "vocab_begin": vocab.begin.astype(np.int32),
     }
     save_artefact(path, KIND, {**meta_of(model), "quantised": model.quantised or 0}, arrays)
 
@@ -49,6 +49,7 @@ def read_packed(path: PathLike, full: bool | None = None) -> PackedModel:
     check_fields(path, meta, arrays, _META, _ARRAYS)
     layout = arrays["layout"].reshape(-1, COLUMNS) if len(arrays["layout"]) % COLUMNS == 0 else arrays["layout"]
     packed = PackedArrays(arrays["bits"].view(np.uint64), arrays["index"], arrays["values"], layout)
+    arrays["vocab_begin"] = arrays["vocab_begin"].astype(np.int64)
     vocab = stored_vocab(path, meta, arrays, full)
     wrong = packed.wrong(len(vocab))
     if wrong:
