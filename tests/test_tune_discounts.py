@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from test_counts import TEXTS
-from test_smoothing import ZIPF
+from test_smoothing import FEW, ZIPF
 
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import SettingError
@@ -21,6 +21,7 @@ from lmmix.ngram.tune_discounts import Objective, gather
 DEV = ["a b c d", "a a b", "c b a q", "d d e a b b c", "b"]
 
 
+@FEW
 @given(
     TEXTS,
     st.integers(1, 4),
