@@ -13,7 +13,7 @@ from conformance import check_language_model
 from hypothesis import given
 from hypothesis import strategies as st
 from test_counts import TEXTS
-from test_smoothing import BOTH_FORMS, ZIPF, check_against_naive
+from test_smoothing import BOTH_FORMS, FEW, ZIPF, check_against_naive
 
 from lmmix.corpus import corpus_from_lines, read_corpus
 from lmmix.errors import SettingError
@@ -24,6 +24,7 @@ from lmmix.ngram.settings import SmoothingSettings
 CUTOFFS = st.sampled_from([(1, 2), (1, 1, 2), (1, 2, 3)])
 
 
+@FEW
 @given(TEXTS, st.integers(3, 5), st.sampled_from(BOTH_FORMS), st.booleans(), CUTOFFS)
 def test_probabilities_equal_naive(
     sentences: list[list[str]], order: int, smoothing: str, interpolated: bool, min_counts: tuple[int, ...]

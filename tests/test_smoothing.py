@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conformance import check_language_model
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from test_counts import TEXTS
 
@@ -25,6 +26,8 @@ ONE_FORM = ["katz", "add:0.3", "add:1", "stupid:0.4"]
 MIXED = ["wb,kn,mkn", "mkn,wb", "kn,abs,katz", "katz,wb,add:0.5,kn", "add:1,mkn,wb,katz"]
 DEV = [["a", "b", "c"], ["d", "e", "a", "q"], ["b", "a"]]
 INTERPOLATED_BY_DEFAULT = {"mkn", "kn", "abs", "wb", "jm"}
+
+FEW = hypothesis_settings(max_examples=40)
 
 ZIPF = [" ".join("abcdefghij"[min(int(x), 10) - 1] for x in np.random.default_rng(s).zipf(1.6, 9)) for s in range(60)]
 """A text with some of every count, so that discounts come from their formulas."""
@@ -80,6 +83,7 @@ def check_against_naive(
         history = (*history, word)
 
 
+@FEW
 @given(TEXTS, st.integers(1, 5), st.sampled_from(BOTH_FORMS), st.sampled_from([None, True, False]), st.booleans())
 def test_probabilities_equal_naive(
     sentences: list[list[str]], order: int, smoothing: str, interpolated: bool | None, extra: bool
@@ -94,6 +98,7 @@ def test_a_text_with_all_counts_equals_naive(smoothing: str, interpolated: bool)
     check_against_naive(sentences, 4, SmoothingSettings(smoothing, interpolated), ("x",))
 
 
+@FEW
 @given(TEXTS, st.integers(1, 5), st.sampled_from(ONE_FORM), st.sampled_from([(1,), (1, 2)]), st.booleans())
 def test_smoothings_of_one_form_equal_naive(
     sentences: list[list[str]], order: int, smoothing: str, min_counts: tuple[int, ...], extra: bool
@@ -109,6 +114,7 @@ def test_a_text_with_all_counts_equals_naive_in_one_form(smoothing: str) -> None
     check_against_naive([line.split() for line in ZIPF], 4, SmoothingSettings(smoothing), ("x",))
 
 
+@FEW
 @given(TEXTS, st.integers(4, 5), st.sampled_from(MIXED), st.sampled_from([(1,), (1, 2)]))
 def test_mixed_orders_equal_naive(
     sentences: list[list[str]], order: int, smoothing: str, min_counts: tuple[int, ...]
@@ -116,6 +122,7 @@ def test_mixed_orders_equal_naive(
     check_against_naive(sentences, order, SmoothingSettings(smoothing, min_counts=min_counts), ("x", "y"))
 
 
+@FEW
 @given(TEXTS, st.integers(1, 4))
 def test_jelinek_mercer_equals_naive(sentences: list[list[str]], order: int) -> None:
     corpus = corpus_of(sentences, ("x",))
@@ -130,6 +137,7 @@ def test_jelinek_mercer_needs_a_held_out_text() -> None:
 
 
 @pytest.mark.parametrize("interpolated", [None, False])
+@FEW
 @given(sentences=TEXTS, order=st.integers(1, 4), smoothing=st.sampled_from([*BOTH_FORMS, *ONE_FORM[:3], *MIXED]))
 def test_every_distribution_sums_to_one(
     interpolated: bool | None, sentences: list[list[str]], order: int, smoothing: str
@@ -144,6 +152,7 @@ def fractional(corpus: Corpus, order: int, weight: float) -> NgramCounts:
     return NgramCounts(counted.tree, counted.count * weight)
 
 
+@FEW
 @given(TEXTS, st.integers(1, 4), st.sampled_from(["wb", "add:0.5", "stupid:0.3"]), st.floats(0.01, 30))
 def test_fractional_counts_equal_naive(sentences: list[list[str]], order: int, smoothing: str, weight: float) -> None:
     corpus = corpus_of(sentences, ("x",))
@@ -163,6 +172,7 @@ def test_fractional_counts_are_refused_with_the_remedy(smoothing: str) -> None:
         estimate(fractional(corpus, 2, 0.5), corpus.vocab, smoothing)
 
 
+@FEW
 @given(
     TEXTS, st.integers(1, 3), st.sampled_from(["mkn", "wb", "katz"]), st.integers(0, 20), st.booleans(), st.booleans()
 )

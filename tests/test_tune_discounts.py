@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from test_counts import TEXTS
-from test_smoothing import ZIPF
+from test_smoothing import FEW, ZIPF
 
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import SettingError
@@ -22,6 +22,7 @@ from lmmix.scratch import IN_MEMORY
 DEV = ["a b c d", "a a b", "c b a q", "d d e a b b c", "b"]
 
 
+@FEW
 @given(
     TEXTS,
     st.integers(1, 4),

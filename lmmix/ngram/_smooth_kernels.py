@@ -1,7 +1,8 @@
 """Kernels of smoothing on the aligned arrays of an `NgramTree`.
 
 `counts` are what an order is estimated from, raw or adjusted; `raw` are the occurrences, which cut-offs judge.
-An n-gram with a raw count below `minimum` is left out of the model: all its count is taken away. `discount` is
+An n-gram with a raw count below `minimum` is left out of the model: all its count is taken away. Places are unsigned
+where it counts, which spares Numba the test for negative ones. `discount` is
 (K + 1,): what is taken from a count of 0, 1, …, K and more.
 """
 
@@ -29,6 +30,14 @@ def _counts_of_counts(counts, lo, hi, histogram):
         histogram[min(counts[j], top)] += 1
 
 
+@kernel(["u8(i4, i8)", "u8(f8, i8)"])
+def _kind(count, top):
+    """Which discount a count has: fractions round up."""
+    whole = np.int64(count)
+    whole += whole < count
+    return np.uint64(min(whole, top))
+
+
 @kernel(
     [
         "void(i4[::1], i4[::1], i4[::1], f8, f8[::1], i8, i8, f8[::1], f8[::1], f8[::1])",
@@ -39,23 +48,24 @@ def _context_sums(begin, counts, raw, minimum, discount, context_lo, context_hi,
     """For the contexts context_lo…context_hi: the sum of their counts, what is taken from it, how many words follow."""
     top = discount.size - 1
     seen = np.empty(discount.size, np.int64)
-    for context in range(context_lo, context_hi):
+    cut = minimum > 0
+    for context in range(np.uint64(context_lo), np.uint64(context_hi)):
         whole = 0.0
         lost = 0.0
         positive = 0
         seen[:] = 0
-        for j in range(begin[context], begin[context + 1]):
+        for j in range(np.uint64(begin[context]), np.uint64(begin[context + np.uint64(1)])):
             count = counts[j]
             whole += count
             positive += count > 0
-            if raw[j] < minimum:
+            if cut and raw[j] < minimum:
                 lost += count
             else:
-                seen[min(np.int64(np.ceil(count)), top)] += 1
+                seen[_kind(count, top)] += 1
         freed = 0.0
         for k in range(discount.size):
             freed += discount[k] * seen[k]
-        i = context - context_lo
+        i = context - np.uint64(context_lo)
         total[i] = whole
         taken[i] = freed + lost
         types[i] = positive
@@ -76,15 +86,17 @@ def _share_out(
     gives it. Lower orders and the back-offs of the contexts must be done.
     """
     top = discount.size - 1
-    for context in range(context_lo, context_hi):
-        i = context - context_lo
-        for j in range(begin[context], begin[context + 1]):
+    cut = minimum > 0
+    for context in range(np.uint64(context_lo), np.uint64(context_hi)):
+        i = context - np.uint64(context_lo)
+        for j in range(np.uint64(begin[context]), np.uint64(begin[context + np.uint64(1)])):
             count = counts[j]
-            if raw[j] < minimum:
-                prob[j] = backoff[context] * prob[suffix[j]]
+            lower = prob[np.uint64(suffix[j])]
+            if cut and raw[j] < minimum:
+                prob[j] = backoff[context] * lower
             else:
-                kept = (count - discount[min(np.int64(np.ceil(count)), top)]) / denominator[i]
-                prob[j] = kept + weight[i] * prob[suffix[j]]
+                kept = (count - discount[_kind(count, top)]) / denominator[i]
+                prob[j] = kept + weight[i] * lower
 
 
 @kernel(

@@ -12,14 +12,14 @@ from lmmix.ngram.counts import NgramCounts
 from lmmix.ngram.tree import NgramTree
 
 ANY = float(np.nextafter(0.0, 1.0))
-"""The smallest count there can be; n-grams that do not occur at all are below it."""
+"""The smallest count there can be; words that do not occur at all are below it."""
 
 
 def minimum_counts(min_counts: Sequence[int], order: int) -> list[float]:
     """The least count of an n-gram of order 0, 1, …, `order` that stays; the last of `min_counts` repeats.
 
-    Entry 0 is 0. Raises SettingError unless they start with 1 and do not fall: only then are contexts and suffixes
-    of what stays sure to stay.
+    Where all stay, it is 0, but `ANY` at order 1, where there are words that do not occur. Raises SettingError
+    unless they start with 1 and do not fall: only then are contexts and suffixes of what stays sure to stay.
     """
     values = list(min_counts)
     if not values or values[0] != 1 or any(low > high for low, high in pairwise(values)) or len(values) > order:
@@ -28,7 +28,7 @@ def minimum_counts(min_counts: Sequence[int], order: int) -> list[float]:
             "the first 1 (words stay; leave some out with --vocab), none smaller than the one before"
         )
     values += [values[-1]] * (order - len(values))
-    return [0.0, *(float(value) if value > 1 else ANY for value in values)]
+    return [0.0, ANY, *(float(value) if value > 1 else 0.0 for value in values[1:])]
 
 
 def without_rare(

@@ -91,7 +91,7 @@ class Discounting:
     @property
     def name(self) -> str:
         """The kind, with the discounts if they were given."""
-        return ":".join([self.kind, *("/".join(f"{value:.6g}" for value in self.given) for _ in self.given[:1])])
+        return f"{self.kind}:{'/'.join(f'{value:.6g}' for value in self.given)}" if self.given else self.kind
 
     def with_discounts(self, values: tuple[float, ...]) -> Discounting:
         """The same with discounts given by hand. Raises SettingError unless each D_r is in (0, r]."""
