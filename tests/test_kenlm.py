@@ -15,6 +15,7 @@ from lmmix.lm import load
 from lmmix.logmath import LN10
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
+from lmmix.ngram.prune import prune_entropy
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -39,6 +40,16 @@ def check_against_kenlm(model: BackoffModel, text: Corpus, folder: Path) -> None
     logp, length, _ = kenlm_scores(path, text)
     np.testing.assert_allclose(model.score(text), logp, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(model.hit_lengths(text), length)
+
+
+def test_kenlm_reads_pruned_files_to_the_same_numbers(corpus: Corpus, tmp_path: Path) -> None:
+    """With trigrams whose suffixes are gone, and no 4-gram left."""
+    pruned = prune_entropy(train_ngram(corpus, 4), 4e-3)
+    tree = pruned.tree
+    assert (tree.suffix[tree.nodes(3)] < tree.level[2]).any() and tree.counts()[3] == 0
+    pruned.save(tmp_path / "model.arpa")
+    logp = kenlm_scores(tmp_path / "model.arpa", corpus)[0]
+    np.testing.assert_allclose(pruned.score(corpus), logp, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("order", [2, 3, 5])

@@ -203,6 +203,16 @@ class TestPruning:
             larger = prune_entropy(model, np.nextafter(threshold, 0), threads=1)
             assert sum(larger.tree.counts()) > target
 
+    def test_ngrams_without_which_a_word_could_not_be_said_stay(self, corpus: Corpus) -> None:
+        model = train_ngram(corpus, 2)
+        logp, cat = model.logp.copy(), 1 + corpus.vocab.id("cat")
+        logp[cat] = -np.inf
+        model = BackoffModel(model.tree, logp, model.backoff, model.vocab, "x")
+        kept = NaiveModel(prune_entropy(model, math.inf)).p
+        assert {ngram[-1] for ngram in kept if len(ngram) == 2} == {"cat"}
+        with pytest.raises(SettingError, match=f"but {len(kept)} cannot be pruned"):
+            prune_entropy(model, target=len(kept) - 1)
+
     def test_result_does_not_depend_on_threads(self, corpus: Corpus) -> None:
         model = train_ngram(corpus, 4)
         one, four = prune_entropy(model, 1e-4, threads=1), prune_entropy(model, 1e-4, threads=4)

@@ -55,7 +55,7 @@ def prune_entropy(
     normal, lower = normalised(model, threads)
     score = _scores(normal, lower, history, min_order, threads)
     if threshold is None:
-        threshold = _threshold_for(score, target or 0, int(model.tree.level[min(min_order, model.order + 1)]) - 1)
+        threshold = _threshold_for(score, target or 0)
     tree, nodes = model.tree.selected(score >= threshold)
     signature = model.signature + _signature(threshold, history, min_order)
     backoff = np.zeros(int(tree.level[tree.order]))
@@ -122,12 +122,13 @@ def _raise_contexts(tree: NgramTree, order: int, score: np.ndarray) -> None:
         score[parents][used] = np.maximum(score[parents][used], best)
 
 
-def _threshold_for(score: np.ndarray, target: int, fixed: int) -> float:
-    """The least threshold that leaves at most `target` n-grams, `fixed` of which cannot go."""
+def _threshold_for(score: np.ndarray, target: int) -> float:
+    """The least threshold that leaves at most `target` n-grams; SettingError if too many cannot go (score inf)."""
+    scores = score[score < np.inf]
+    fixed = len(score) - 1 - len(scores)
     room = target - fixed
     if room < 0:
         raise SettingError(f"the target is {target} n-grams, but {fixed} cannot be pruned; give {fixed} or more")
-    scores = score[1 + fixed :]
     if room >= len(scores):
         return 0.0
     # The largest score of those that have to go; all that equal it go with it.
