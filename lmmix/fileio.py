@@ -198,13 +198,15 @@ def _replacing(target: str) -> Iterator[BinaryIO]:
 
     Where the file system can, the file has no name until then, so that even a killed process leaves nothing.
     """
+    from lmmix.mapped_writer import MappedWriter
+
     folder, base = os.path.split(os.path.abspath(target))
     temporary = os.path.join(folder, f".{base}.{secrets.token_hex(4)}.part")
     handle, named = _new_file(folder, temporary)
     try:
-        with os.fdopen(handle, "wb") as raw:
-            yield raw
-            raw.flush()
+        with os.fdopen(handle, "r+b", buffering=0):
+            with MappedWriter(handle) as raw:
+                yield cast(BinaryIO, raw)
             if not named:
                 _give_name(handle, folder, temporary)
                 named = True
@@ -219,11 +221,11 @@ def _replacing(target: str) -> Iterator[BinaryIO]:
 def _new_file(folder: str, name: str) -> tuple[int, bool]:
     """(descriptor of a new file in `folder`, whether it had to be given its name already)."""
     try:
-        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), False
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666), False
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             raise
-    return os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), True
+    return os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666), True
 
 
 def _give_name(handle: int, folder: str, name: str) -> None:
