@@ -27,6 +27,7 @@ LEAST_BUDGET = 400 << 20
 
 _LET_GO_AT = 0.6
 _LOOK_EVERY = 0.005
+_PIECE = 1 << 22
 _PAGE = mmap.ALLOCATIONGRANULARITY
 
 
@@ -73,12 +74,21 @@ class Scratch:
             os.posix_fallocate(file.fileno(), 0, nbytes)
             return self._mapped(file, 0, size, dtype)
 
+    def taken(self, array: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """``array[places]``."""
+        out = self.empty(len(places), array.dtype)
+        for start in range(0, len(places), _PIECE):
+            piece = slice(start, start + _PIECE)
+            out[piece] = array[places[piece]]
+        return out
+
     def growing(self, dtype: Any, expected: int = 1 << 16) -> GrowingArray:
         """An array that is made by appending; room for `expected` elements costs nothing until they are there."""
         return GrowingArray(self, dtype, expected)
 
     def _file(self) -> BinaryIO:
-        return cast(BinaryIO, tempfile.TemporaryFile(dir=self.folder, buffering=0))
+        with explain_errors(self.folder, "keep temporary data"):
+            return cast(BinaryIO, tempfile.TemporaryFile(dir=self.folder, buffering=0))
 
     def _mapped(self, file: BinaryIO, offset: int, size: int, dtype: Any) -> np.ndarray:
         """(size,) array over the bytes of a file from `offset` on."""

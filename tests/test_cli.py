@@ -4,58 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import LINES
+from conftest import Run
 
-from lmmix.cli import COMMANDS, main
+from lmmix.cli import COMMANDS
 from lmmix.lm import load
-
-Run = Callable[..., tuple[int, str, str]]
-
-NBEST = [
-    {"id": "u1", "ref": "the cat sat", "hyps": [
-        {"text": "the mat sat", "scores": {"am": -1.0}}, {"text": "the cat sat", "scores": {"am": -2.0}}]},
-    {"id": "u2", "ref": "a dog", "hyps": [
-        {"text": "a dog", "scores": {"am": -1.0}}, {"text": "the zebra", "scores": {"am": -3.0}}]},
-]  # fmt: skip
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Run a command in this process; gives (exit status, stdout, stderr)."""
-    logger = logging.getLogger("lmmix")
-    before = list(logger.handlers)
-
-    def run_command(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lmmix", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        finally:
-            logger.handlers[:] = before
-            logger.propagate = True
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    yield run_command
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with a training text, a held-out text and n-best lists."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.txt").write_text("\n".join(LINES) + "\n")
-    (tmp_path / "dev.txt").write_text("the cat sat on a mat\na dog sat\n")
-    (tmp_path / "nbest.jsonl").write_text("".join(json.dumps(record) + "\n" for record in NBEST))
-    return tmp_path
 
 
 @pytest.fixture

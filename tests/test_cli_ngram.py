@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import Run, folder, run  # noqa: F401
+from conftest import Run
 
 from lmmix.lm import load
 
@@ -25,7 +25,7 @@ from lmmix.lm import load
         ("--min-counts 1,1,2", ["smoothing:mkn", "min-counts:1,1,2"]),
     ],
 )
-def test_options_stand_in_the_signature(run: Run, folder: Path, options: str, parts: list[str]) -> None:  # noqa: F811
+def test_options_stand_in_the_signature(run: Run, folder: Path, options: str, parts: list[str]) -> None:
     status, out, _ = run("ngram", "train.txt", "-o", "out.lmx", "--order", "3", "--json", *options.split())
     assert status == 0
     report = json.loads(out)
@@ -34,7 +34,7 @@ def test_options_stand_in_the_signature(run: Run, folder: Path, options: str, pa
     assert load("out.lmx").signature == report["signature"]
 
 
-def test_discounts_of_a_report_can_be_given_again(run: Run, folder: Path) -> None:  # noqa: F811
+def test_discounts_of_a_report_can_be_given_again(run: Run, folder: Path) -> None:
     options = ("ngram", "train.txt", "-o", "out.lmx", "--order", "2", "--json")
     _, out, _ = run(*options, "--tune-discounts", "dev.txt")
     names = ["mkn:" + "/".join(map(repr, found["discounts"])) for found in json.loads(out)["parameters"]]
@@ -49,20 +49,68 @@ def test_discounts_of_a_report_can_be_given_again(run: Run, folder: Path) -> Non
         ("--smoothing jm", "--held-out"),
         ("--smoothing katz --tune-discounts dev.txt", "discounts"),
         ("--smoothing jm --held-out dev.txt --backoff", "always interpolated"),
-        ("--min-counts 1,x", "'1,x'"),
         ("--min-counts 1,3,2", "1,3,2"),
         ("--smoothing jm --held-out nowhere.txt", "nowhere.txt"),
+        ("--counts --memory 2G", "exclude one another"),
+        ("--memory 5M", "memory is 5M; it must be 400M or more"),
+        ("--memory 2G --tmp nowhere", "nowhere: cannot keep temporary data"),
+        ("--quantize 8", "out.arpa: --quantize and --float32 are for .lmx files"),
     ],
 )
-def test_mistakes_are_one_line(run: Run, folder: Path, options: str, message: str) -> None:  # noqa: F811
+def test_mistakes_are_one_line(run: Run, folder: Path, options: str, message: str) -> None:
     status, _, err = run("ngram", "train.txt", "-o", "out.arpa", "--order", "3", *options.split())
     assert status == 1 and err.count("\n") == 1 and message in err
     assert not (folder / "out.arpa").exists()
 
 
-def test_scores_that_are_no_probabilities_are_marked(run: Run, folder: Path) -> None:  # noqa: F811
+def test_scores_that_are_no_probabilities_are_marked(run: Run, folder: Path) -> None:
     _, _, err = run("ngram", "train.txt", "-o", "out.arpa", "--smoothing", "stupid")
     assert "write .lmx" in err
     run("ngram", "train.txt", "-o", "out.lmx", "--smoothing", "stupid")
     status, _, err = run("ppl", "out.lmx", "dev.txt")
     assert status == 0 and "not probabilities" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--min-counts", "1,1,2"], ["--smoothing", "wb"]])
+def test_model_is_the_same_under_a_memory_bound(run: Run, folder: Path, options: list[str]) -> None:
+    for name, bound in (("free", []), ("bound", ["--memory", "500M", "--tmp", "."])):
+        for suffix in ("arpa", "lmx"):
+            status, _, err = run("ngram", "train.txt", "-o", f"{name}.{suffix}", "--order", "3", *options, *bound)
+            assert (status, err) == (0, err)
+    for suffix in ("arpa", "lmx"):
+        assert (folder / f"free.{suffix}").read_bytes() == (folder / f"bound.{suffix}").read_bytes()
+
+
+def test_counts_and_texts_train_the_same_model(run: Run, folder: Path) -> None:
+    run("ngram", "train.txt", "-o", "text.arpa", "--order", "3")
+    for counts in ("train.counts.gz", "train.lmc"):
+        assert run("count", "train.txt", "-o", counts, "--order", "3")[0] == 0
+        status, out, _ = run("ngram", "--counts", counts, "-o", "counts.arpa")
+        assert status == 0 and "sentences" not in out
+        assert (folder / "counts.arpa").read_bytes() == (folder / "text.arpa").read_bytes()
+
+
+def test_whole_weights_repeat_lines(run: Run, folder: Path) -> None:
+    lines = (folder / "train.txt").read_text().splitlines()
+    weights = [2 + i % 2 for i in range(len(lines))]
+    (folder / "weights.txt").write_text("".join(f"{weight}\n" for weight in weights))
+    (folder / "twice.txt").write_text("".join(f"{line}\n" * weight for line, weight in zip(lines, weights)))
+    (folder / "words.txt").write_text("\n".join(sorted({word for line in lines for word in line.split()})))
+    options = ("--order", "3", "--smoothing", "wb", "--vocab", "words.txt")
+    run("ngram", "train.txt", "-o", "weighted.arpa", "--weights", "weights.txt", *options)
+    run("ngram", "twice.txt", "-o", "repeated.arpa", *options)
+    assert (folder / "weighted.arpa").read_bytes() == (folder / "repeated.arpa").read_bytes()
+
+
+def test_small_forms_are_written(run: Run, folder: Path) -> None:
+    run("ngram", "train.txt", "-o", "exact.lmx")
+    run("ngram", "train.txt", "-o", "q8.lmx", "--quantize", "8")
+    run("ngram", "train.txt", "-o", "float32.lmx", "--float32")
+    assert "stored:q8" in load("q8.lmx").signature and "stored:float32" in load("float32.lmx").signature
+    assert max((folder / name).stat().st_size for name in ("q8.lmx", "float32.lmx")) < 10_000
+
+
+def test_sizes_and_numbers_that_are_none_are_usage_errors(run: Run, folder: Path) -> None:
+    for option, value in (("--memory", "2"), ("--memory", "much"), ("--min-counts", "1,x")):
+        status, _, err = run("ngram", "train.txt", "-o", "out.arpa", option, value)
+        assert status == 2 and repr(value) in err

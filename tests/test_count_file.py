@@ -24,7 +24,7 @@ from lmmix.ngram import count_file, count_write
 from lmmix.ngram.count_file import read_counts
 from lmmix.ngram.count_write import write_counts
 from lmmix.ngram.counts import NgramCounts, count_ngrams
-from lmmix.ngram.cutoff import cut_off
+from lmmix.ngram.cutoffs import cut_off
 from lmmix.ngram.estimate import estimate
 from lmmix.vocab import Vocab
 

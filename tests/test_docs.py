@@ -50,8 +50,7 @@ def test_quickstart_runs(checkout: Path) -> None:
 def test_readme_commands_run(tmp_path: Path) -> None:
     """With small texts in place of the reader's own, and a one-epoch network."""
     pytest.importorskip("torch")
-    from conftest import LINES
-    from test_cli import NBEST
+    from conftest import LINES, NBEST
 
     for name in ("news", "talks", "valid", "test"):
         (tmp_path / f"{name}.txt").write_text("\n".join(LINES * 3) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +19,82 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PATIENCE = 1.0
 """Seconds after which work gets a progress bar."""
 
+
+class Numbers(click.ParamType):
+    """Whole numbers parted by commas."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        """The numbers; a usage error if there is something else."""
+        try:
+            return [int(number) for number in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 1,1,2", param, ctx)
+
+
+class Size(click.ParamType):
+    """A number of bytes such as 512M or 2G."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes; a usage error if the unit is missing or the number is none."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT])B?", str(value).upper())
+        if match is None:
+            self.fail(f"{value!r} is not a size such as 512M or 2G", param, ctx)
+        return int(float(match[1]) * 1024 ** (1 + "KMGT".index(match[2])))
+
+
 output_option = click.option("-o", "--output", required=True, metavar="FILE", help="Where to write; - is stdout.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 threads_option = click.option("--threads", type=int, metavar="N", help="Threads; default: all cores.")
 seed_option = click.option("--seed", type=int, default=1, show_default=True, help="Seed of all randomness.")
 vocab_option = click.option("--vocab", metavar="FILE", help="Vocabulary, one word a line; others become <unk>.")
+
+
+def memory_options(function: Function) -> Function:
+    """Options that bound the memory of a command."""
+    for option in (
+        click.option("--tmp", metavar="DIR", help="Folder of temporary data, for --memory; default: the system's."),
+        click.option("--memory", type=Size(), metavar="SIZE", help="Keep to so much memory (2G), the rest on disk."),
+    ):
+        function = option(function)
+    return function
+
+
+def packing_options(function: Function) -> Function:
+    """Options of the small forms of .lmx."""
+    for option in (
+        click.option("--float32", is_flag=True, help="Write a small .lmx with numbers in float32."),
+        click.option(
+            "--quantize", type=int, metavar="BITS", help="Write a small .lmx with numbers of 2 to 16 bits (try 8)."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def save_model(model: Any, output: str, quantize: int | None, float32: bool, threads: int | None) -> str:
+    """Write a back-off model, packed if that is asked for; returns the signature of what was written."""
+    if quantize is None and not float32:
+        model.save(output, threads)
+        return model.signature
+    from lmmix.ngram.packed_file import write_packed
+
+    return write_packed(model, output, quantize, threads).signature
+
+
+def check_packing(output: str, quantize: int | None, float32: bool) -> None:
+    """Raise SettingError unless the small form that is asked for can be written as `output`."""
+    from lmmix.errors import SettingError
+    from lmmix.ngram.quantise import check_bits
+
+    if (quantize is not None or float32) and not output.endswith(".lmx"):
+        raise SettingError(f"{output}: --quantize and --float32 are for .lmx files")
+    if quantize is not None and float32:
+        raise SettingError("--quantize and --float32 exclude each other; choose one")
+    check_bits(quantize)
 
 
 def text_options(function: Function) -> Function:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lmmix.cli.common import (
+    check_packing,
     json_option,
     model_tokenizer_option,
+    packing_options,
     print_json,
     refuse_overwriting,
+    save_model,
     threads_option,
     with_progress,
 )
@@ -26,8 +29,7 @@ FST_SUFFIXES = (".fst.txt", ".fst.txt.gz", ".fst.txt.bz2", ".fst.txt.xz", ".fst.
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT")
 @click.option("--repair", is_flag=True, help="Mend a faulty ARPA file and say what was wrong, instead of stopping.")
-@click.option("--quantize", type=int, metavar="BITS", help="Write a small .lmx with numbers of 2 to 16 bits (try 8).")
-@click.option("--float32", is_flag=True, help="Write a small .lmx with numbers in float32.")
+@packing_options
 @click.option(
     "--backoff-label", default="<eps>", show_default=True, metavar="SYMBOL", help="Label of back-off arcs (.fst.txt)."
 )
@@ -58,25 +60,18 @@ def command(
     """
     from lmmix.errors import SettingError
 
-    if (quantize is not None or float32) and not target.endswith(".lmx"):
-        raise SettingError(f"{target}: --quantize and --float32 are for .lmx files")
-    if quantize is not None and float32:
-        raise SettingError("--quantize and --float32 exclude each other; choose one")
+    check_packing(target, quantize, float32)
     if as_json and target == "-":
         raise SettingError("--json prints to standard output, where the model would go; give the model a name")
     refuse_overwriting(target, (source,))
     model = _read(source, repair, tokenizer, threads)
     signature = model.signature
-    if quantize is not None or float32:
-        from lmmix.ngram.packed_file import write_packed
-
-        signature = write_packed(model, target, quantize, threads).signature
-    elif target.endswith(FST_SUFFIXES):
+    if target.endswith(FST_SUFFIXES):
         from lmmix.ngram.fst_write import write_fst
 
         write_fst(model, target, backoff_label, threads)
     else:
-        model.save(target, threads)
+        signature = save_model(model, target, quantize, float32, threads)
     if as_json:
         print_json({"ngrams": model.tree.counts(), "bytes": os.path.getsize(target), "signature": signature})
 

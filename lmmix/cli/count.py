@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lmmix.cli.common import (
+    Numbers,
     json_option,
     output_option,
     print_json,
@@ -19,18 +20,6 @@ from lmmix.cli.common import (
 )
 
 
-class _MinCounts(click.ParamType):
-    """Whole numbers parted by commas."""
-
-    name = "numbers"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        try:
-            return [int(number) for number in value.split(",")]
-        except ValueError:
-            self.fail(f"{value!r} is not a list of whole numbers such as 1,1,2", param, ctx)
-
-
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @output_option
@@ -41,7 +30,7 @@ class _MinCounts(click.ParamType):
 @click.option("--weights", metavar="FILE", help="One weight, 0 or more, for each line of the texts.")
 @click.option(
     "--min-counts",
-    type=_MinCounts(),
+    type=Numbers(),
     metavar="N,N,…",
     help="Leave out rarer n-grams, by order: 1,1,2; the last holds on.",
 )
@@ -85,7 +74,7 @@ def command(
     from lmmix.errors import SettingError
     from lmmix.ngram.count_write import write_counts
     from lmmix.ngram.counts import count_ngrams
-    from lmmix.ngram.cutoff import cut_off
+    from lmmix.ngram.cutoffs import cut_off
     from lmmix.vocab import Vocab
     from lmmix.weighted import read_weighted_corpus
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lmmix.cli.common import (
     Function,
+    Numbers,
+    check_packing,
     json_option,
+    memory_options,
     output_option,
+    packing_options,
     print_json,
     refuse_overwriting,
+    save_model,
     text_options,
     threads_option,
     tokenizer_option,
@@ -23,6 +29,9 @@ from lmmix.cli.common import (
 if TYPE_CHECKING:
     from lmmix.corpus import Corpus
     from lmmix.ngram.backoff import BackoffModel
+    from lmmix.ngram.settings import SmoothingSettings
+    from lmmix.scratch import Scratch
+    from lmmix.vocab import Vocab
 
 
 def smoothing_options(function: Function) -> Function:
@@ -32,6 +41,7 @@ def smoothing_options(function: Function) -> Function:
         click.option("--vocab-pad", type=int, default=0, metavar="N", help="At least N words (--vocab_pad of KenLM)."),
         click.option(
             "--min-counts",
+            type=Numbers(),
             default="1",
             show_default=True,
             metavar="N,N,…",
@@ -48,38 +58,44 @@ def smoothing_options(function: Function) -> Function:
 
 
 @click.command()
-@click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
+@click.argument("inputs", nargs=-1, required=True, metavar="TEXT...")
 @output_option
-@click.option("--order", type=int, default=5, show_default=True, help="Length of the longest n-grams.")
+@click.option(
+    "--order", type=int, metavar="N", help="Length of the longest n-grams; default: 5, or that of the counts."
+)
 @smoothing_options
+@click.option("--counts", "from_counts", is_flag=True, help="TEXTs are count files (text or .lmc), added up.")
+@click.option("--weights", metavar="FILE", help="One weight, 0 or more, for each line of the texts.")
 @vocab_option
 @tokenizer_option
 @text_options
+@packing_options
+@memory_options
 @threads_option
 @json_option
 @with_progress
 def command(
-    texts: tuple[str, ...],
+    inputs: tuple[str, ...],
     output: str,
-    order: int,
-    smoothing: str,
-    backoff: bool,
-    backoff_unigrams: bool,
-    held_out: str | None,
-    tune_discounts: str | None,
-    min_counts: str,
-    vocab_pad: int,
-    closed: bool,
+    order: int | None,
+    from_counts: bool,
+    weights: str | None,
     vocab: str | None,
     tokenizer: str,
     errors: str,
     replace_specials: bool,
+    quantize: int | None,
+    float32: bool,
+    memory: int | None,
+    tmp: str | None,
     threads: int | None,
     as_json: bool,
+    **smoothing: Any,
 ) -> None:
     """Train an n-gram model on TEXTs.
 
-    The output ends in .lmx (lmmix's own binary, memory-mapped) or is ARPA (.arpa, .arpa.gz, …).
+    The output ends in .lmx (lmmix's own binary, memory-mapped) or is ARPA (.arpa, .arpa.gz, …). The model is the
+    same, byte for byte, with any --memory.
 
     \b
     Smoothings, with what may stand behind their names:
@@ -99,48 +115,101 @@ def command(
     lmmix ngram train.txt -o tuned.lmx --tune-discounts dev.txt
     lmmix ngram small.txt -o small.lmx --smoothing wb,mkn
     lmmix ngram train.txt -o katz.arpa --order 3 --smoothing katz --closed
+    lmmix ngram huge.txt.gz -o huge.lmx --memory 2G --tmp /scratch --quantize 8
+    lmmix ngram --counts a.counts b.lmc -o ab.arpa
+    lmmix ngram train.txt -o weighted.arpa --weights weights.txt --smoothing wb
     """
-    from lmmix.corpus import read_corpus
-    from lmmix.ngram.estimate import train_ngram
-    from lmmix.ngram.settings import SmoothingSettings
+    from lmmix.errors import SettingError
+    from lmmix.scratch import Scratch
     from lmmix.vocab import Vocab
 
-    refuse_overwriting(output, (*texts, *(path for path in (vocab, held_out, tune_discounts) if path)))
+    check_packing(output, quantize, float32)
+    if sum(map(bool, (from_counts, weights, memory))) > 1:
+        raise SettingError("--counts, --weights and --memory exclude one another; choose one")
+    held_out, dev = smoothing["held_out"], smoothing["tune_discounts"]
+    refuse_overwriting(output, (*inputs, *(path for path in (vocab, weights, held_out, dev) if path)))
+    reading: dict[str, Any] = {
+        "tokenizer": tokenizer, "errors": errors, "replace_specials": replace_specials, "threads": threads,
+    }  # fmt: skip
+    settings = partial(_settings, reading, **smoothing)
     words = Vocab.read(vocab, tokenizer) if vocab else None
-    read = functools.partial(read_corpus, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
-    corpus = read(texts, words)
-    settings = SmoothingSettings(
-        smoothing,
+    corpus = None
+    with Scratch(memory, tmp) as scratch:
+        if from_counts:
+            model = _trained_on_counts(inputs, order, words, settings, reading)
+        else:
+            length = 5 if order is None else order
+            model, corpus = _trained_on_texts(inputs, length, words, weights, settings, reading, scratch)
+        signature = save_model(model, output, quantize, float32, threads)
+        _print_summary(model, corpus, signature, output, as_json)
+
+
+def _settings(
+    reading: dict[str, Any],
+    words: Vocab,
+    *,
+    held_out: str | None,
+    tune_discounts: str | None,
+    backoff: bool,
+    backoff_unigrams: bool,
+    **others: Any,
+) -> SmoothingSettings:
+    """The settings that the options of `smoothing_options` ask for; held-out texts are read with these words."""
+    from lmmix.corpus import read_corpus
+    from lmmix.ngram.settings import SmoothingSettings
+
+    return SmoothingSettings(
         interpolated=False if backoff else None,
-        min_counts=_numbers(min_counts),
-        held_out=read(held_out, corpus.vocab) if held_out else None,
-        tune_discounts=read(tune_discounts, corpus.vocab) if tune_discounts else None,
-        vocab_pad=vocab_pad,
-        closed=closed,
         interpolate_unigrams=not backoff_unigrams,
+        held_out=read_corpus(held_out, words, **reading) if held_out else None,
+        tune_discounts=read_corpus(tune_discounts, words, **reading) if tune_discounts else None,
+        **others,
     )
-    model = train_ngram(corpus, order, settings, threads)
-    model.save(output, threads)
-    _print_summary(model, corpus, output, as_json)
 
 
-def _numbers(text: str) -> list[int]:
-    """Whole numbers with commas between. Raises SettingError."""
-    from lmmix.errors import SettingError
+def _trained_on_counts(
+    paths: tuple[str, ...],
+    order: int | None,
+    words: Vocab | None,
+    settings: Callable[[Vocab], SmoothingSettings],
+    reading: dict[str, Any],
+) -> BackoffModel:
+    from lmmix.ngram.count_file import read_counts
+    from lmmix.ngram.estimate import estimate
 
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError:
-        raise SettingError(f"--min-counts is {text!r}; it takes whole numbers with commas between, as 1,1,2") from None
+    # Binary count files know their tokeniser, and text files are of white space unless told otherwise.
+    named = None if reading["tokenizer"] == "whitespace" else reading["tokenizer"]
+    counts, found = read_counts(paths, words, order=order, tokenizer=named, threads=reading["threads"])
+    return estimate(counts, found, settings(found), reading["threads"])
 
 
-def _print_summary(model: BackoffModel, corpus: Corpus, output: str, as_json: bool) -> None:
+def _trained_on_texts(
+    paths: tuple[str, ...],
+    order: int,
+    words: Vocab | None,
+    weights: str | None,
+    settings: Callable[[Vocab], SmoothingSettings],
+    reading: dict[str, Any],
+    scratch: Scratch,
+) -> tuple[BackoffModel, Corpus]:
+    from lmmix.corpus import read_corpus
+    from lmmix.ngram.estimate import train_ngram
+    from lmmix.weighted import read_weighted_corpus
+
+    if weights:
+        corpus, weight = read_weighted_corpus(paths, weights, words, **reading)
+    else:
+        corpus, weight = read_corpus(paths, words, scratch=scratch, **reading), None
+    return train_ngram(corpus, order, settings(corpus.vocab), reading["threads"], weight, scratch), corpus
+
+
+def _print_summary(model: BackoffModel, corpus: Corpus | None, signature: str, output: str, as_json: bool) -> None:
     counts = [count for count in model.tree.counts() if count]
     if as_json:
-        oov, parameters = len(corpus.oov_at), list(model.parameters)
-        print_json({"ngrams": counts, "oov": oov, "parameters": parameters, "signature": model.signature})
+        oov = {"oov": len(corpus.oov_at)} if corpus else {}
+        print_json({"ngrams": counts, **oov, "parameters": list(model.parameters), "signature": signature})
     elif output != "-":
-        sizes = ", ".join(f"{count} {n}-grams" for n, count in enumerate(counts, 1))
-        click.echo(f"{output}: {sizes}")
-        click.echo(f"from {corpus.n_sentences} sentences, {corpus.n_words} words, {len(corpus.oov_at)} OOVs")
-        click.echo(model.signature)
+        click.echo(f"{output}: {', '.join(f'{count} {n}-grams' for n, count in enumerate(counts, 1))}")
+        if corpus:
+            click.echo(f"from {corpus.n_sentences} sentences, {corpus.n_words} words, {len(corpus.oov_at)} OOVs")
+        click.echo(signature)

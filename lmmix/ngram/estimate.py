@@ -86,7 +86,8 @@ def train_ngram(
     """
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
     if 1 <= order <= MAX_ORDER:
-        _checked(settings, order)  # before the long work of counting, which refuses other orders
+        # Before the long work of counting, which refuses other orders.
+        _check_fractions(_checked(settings, order), fractions=weights is not None)
     counts = count_ngrams(corpus, order, threads, weights, scratch)
     return estimate(counts, corpus.vocab, settings, threads, scratch)
 
@@ -105,7 +106,7 @@ def estimate(
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
     tree = counts.tree
     smoothings = _checked(settings, tree.order)
-    _check_counts(counts, smoothings)
+    _check_fractions(smoothings, fractions=counts.count.dtype.kind == "f")
     space = _EventSpace.of(counts, vocab, settings)
     orders = _orders(counts, smoothings, settings.min_counts, space.events, threads, scratch)
     smoothings = smoothings[: len(orders)]
@@ -115,7 +116,7 @@ def estimate(
     estimates, rules = _estimated(orders, smoothings, settings, space, held_out, threads, scratch)
     signature = signature_of(settings, smoothings, tree.order, rules, vocab, UNK in space.impossible)
     minimum = minimum_counts(settings.min_counts, tree.order)
-    tree, prob, backoff = without_rare(counts, minimum, estimates.prob, estimates.backoff)
+    tree, prob, backoff = without_rare(counts, minimum, estimates.prob, estimates.backoff, scratch)
     _log_in_place(prob, threads)
     _log_in_place(backoff, threads)
     return BackoffModel(tree, prob, backoff, vocab, signature, [rule.parameters() for rule in rules])
@@ -134,10 +135,10 @@ def _checked(settings: SmoothingSettings, order: int) -> list[Smoothing]:
     return smoothings
 
 
-def _check_counts(counts: NgramCounts, smoothings: Sequence[Smoothing]) -> None:
+def _check_fractions(smoothings: Sequence[Smoothing], fractions: bool) -> None:
     """Raise SettingError for fractional counts where a smoothing needs whole ones."""
     for smoothing in smoothings:
-        if counts.count.dtype.kind == "f" and not smoothing.fractional:
+        if fractions and not smoothing.fractional:
             raise SettingError(
                 f"smoothing {smoothing.name} needs whole counts, and these are fractions: use --smoothing wb"
             )

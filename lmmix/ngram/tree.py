@@ -19,10 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmix.scratch import IN_MEMORY, Scratch
 from lmmix.vocab import BOS
 
 MAX_NODES = 2**31 - 1
 MAX_ORDER = 1000
+
+PIECE_NODES = 1 << 22
+"""Nodes that are looked at in one go."""
 
 
 @dataclass(frozen=True)
@@ -71,23 +75,26 @@ class NgramTree:
             lo, hi = int(self.begin[lo]), int(self.begin[hi])
         return slice(lo, hi)
 
-    def selected(self, keep: np.ndarray) -> tuple[NgramTree, np.ndarray]:
-        """The tree of some of its nodes, and (M',) int64 the node here of each node there.
+    def selected(self, keep: np.ndarray, scratch: Scratch = IN_MEMORY) -> tuple[NgramTree, np.ndarray]:
+        """The tree of some of its nodes, and (M',) the node here of each node there.
 
         `keep` is (M,) bool; a node is kept only if its context is. Node 0 and the unigrams always stay, whatever
         `keep` says. Suffix links lead to the longest suffix that is left.
         """
         keep = keep.copy()
         keep[: self.level[2]] = True
-        nodes = np.flatnonzero(keep)
-        number = np.zeros(self.size + 1, np.int32)
+        number = scratch.empty(self.size + 1, np.int32)
+        number[0] = 0
         np.cumsum(keep, out=number[1:])
-        suffix = self.suffix[nodes]
+        nodes = scratch.empty(int(number[-1]), np.int32)
+        for start in range(0, self.size, PIECE_NODES):
+            kept = start + np.flatnonzero(keep[start : start + PIECE_NODES])
+            nodes[number[start] : number[start] + len(kept)] = kept
+        suffix = scratch.taken(self.suffix, nodes)
         lost = np.flatnonzero(~keep[suffix])
         while len(lost):
             suffix[lost] = self.suffix[suffix[lost]]
             lost = lost[~keep[suffix[lost]]]
         level = number[self.level].astype(np.int64)
-        parents = nodes[: level[self.order]]
-        begin = np.append(number[self.begin[parents]], number[-1])
-        return NgramTree(level, self.word[nodes], begin, number[suffix]), nodes
+        begin = scratch.taken(number, scratch.taken(self.begin, np.append(nodes[: level[self.order]], -1)))
+        return NgramTree(level, scratch.taken(self.word, nodes), begin, scratch.taken(number, suffix)), nodes
