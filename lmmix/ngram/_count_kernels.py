@@ -54,38 +54,44 @@ def _insertion_sort(keys, lo, hi):
         keys[j] = key
 
 
-@kernel("void(i8[::1], i8[::1], i8, i8, i8, i8[::1])")
-def _radix_pass(source, target, size, shift, bits, histogram):
-    """Stable counting sort of `source[:size]` by `bits` bits from `shift` on into `target`."""
+@kernel("void(i8[::1], u8, i8[::1], u8, u8, i8, i8, i8[::1])")
+def _radix_pass(source, source_at, target, target_at, size, shift, bits, histogram):
+    """Stable counting sort of `size` keys by `bits` bits from `shift` on, from one place to another."""
     mask = (1 << bits) - 1
-    histogram[: mask + 1] = 0
+    for d in range(mask + 1):
+        histogram[d] = 0
     for i in range(size):
-        histogram[(source[i] >> shift) & mask] += 1
+        histogram[(source[source_at + i] >> shift) & mask] += 1
     total = 0
     for d in range(mask + 1):
         count = histogram[d]
         histogram[d] = total
         total += count
     for i in range(size):
-        digit = (source[i] >> shift) & mask
-        target[histogram[digit]] = source[i]
+        key = source[source_at + i]
+        digit = (key >> shift) & mask
+        target[target_at + np.uint64(histogram[digit])] = key
         histogram[digit] += 1
 
 
 @kernel("void(i8[::1], i8, i8, i8[::1], i8, i8[::1])")
 def _sort_group(keys, lo, hi, spare, word_bits, histogram):
     """Sort keys[lo:hi] `word << 32 | position`, which come with ascending positions, by word."""
-    size = hi - lo
-    if size <= INSERTION_LIMIT:
+    if hi - lo <= INSERTION_LIMIT:
         _insertion_sort(keys, lo, hi)
         return
-    bits = 11 if size >= WIDE_DIGIT_LIMIT else 8
-    source, target = keys[lo:hi], spare
+    first, size, start = np.uint64(lo), np.uint64(hi - lo), np.uint64(0)
+    bits = 11 if hi - lo >= WIDE_DIGIT_LIMIT else 8
+    moved = False
     for shift in range(32, 32 + word_bits, bits):
-        _radix_pass(source, target, size, shift, bits, histogram)
-        source, target = target, source
-    if ((word_bits + bits - 1) // bits) % 2 == 1:
-        keys[lo:hi] = spare[:size]
+        if moved:
+            _radix_pass(spare, start, keys, first, size, shift, bits, histogram)
+        else:
+            _radix_pass(keys, first, spare, start, size, shift, bits, histogram)
+        moved = not moved
+    if moved:
+        for i in range(size):
+            keys[first + i] = spare[i]
 
 
 @kernel("void(i4[::1], i4[::1], i8, i8[::1])")

@@ -1,4 +1,7 @@
-"""The back-off n-gram model: a tree of n-grams with log-probabilities and back-offs, queried by an automaton."""
+"""The back-off n-gram model: a tree of n-grams with log-probabilities and back-offs, queried by an automaton.
+
+The kernels of the automaton are imported where they are used: whoever trains a model does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import is_distribution
-from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, Vocab
@@ -116,6 +118,8 @@ class BackoffModel:
 
     def _found(self, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
         """(T,) ln p of each event, and (T,) int32 the node of the longest known n-gram that ends in it."""
+        from lmmix.ngram import _query_kernels as kernels
+
         corpus = corpus.recode(self.vocab)
         logp, found = np.empty(len(corpus.ids)), np.empty(len(corpus.ids), np.int32)
         ids = np.require(corpus.ids, np.int32, ["C", "W"])
@@ -152,12 +156,16 @@ class BackoffModel:
 
     def advance(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """((n,) ln p of `words` after each context, (n,) contexts behind them)."""
+        from lmmix.ngram import _query_kernels as kernels
+
         logp, after = np.empty(len(state)), np.empty(len(state), np.int32)
         kernels._advance(*self._arrays, self._top, state, np.require(words, np.int32, ["C", "W"]), logp, after)
         return logp, after
 
     def distribution(self, state: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(n, V) probability of each next event after each context."""
+        from lmmix.ngram import _query_kernels as kernels
+
         out = np.empty((len(state), len(self.vocab)))
 
         def fill(piece: tuple[int, int]) -> None:
@@ -173,10 +181,9 @@ class BackoffModel:
 
     def save(self, path: PathLike, threads: int | None = None) -> None:
         """Write the model: `.lmx` as lmmix's binary, anything else as ARPA (compressed by suffix), atomically."""
-        from lmmix.ngram.arpa_write import write_arpa
-        from lmmix.ngram.lmxfile import write_lmx
-
         if str(path).endswith(".lmx"):
+            from lmmix.ngram.lmxfile import write_lmx
+
             write_lmx(self, path)
             return
         if ".lmx." in Path(path).name:
@@ -188,4 +195,6 @@ class BackoffModel:
             )  # fmt: skip
         if not is_distribution(self):
             logger.warning("%s: ARPA files do not say that these are scores, not probabilities: write .lmx", path)
+        from lmmix.ngram.arpa_write import write_arpa
+
         write_arpa(self, path, threads)

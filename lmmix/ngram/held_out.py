@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import NgramTree
 
 
@@ -24,6 +23,8 @@ class HeldOut:
     """
 
     def __init__(self, tree: NgramTree, corpus: Corpus, uniform: float, left_out: Sequence[int] = ()) -> None:
+        from lmmix.ngram import _query_kernels as kernels
+
         shape = (tree.order, len(corpus.ids))
         self.ngram, self.context = np.full(shape, -1, np.int32), np.full(shape, -1, np.int32)
         top = int(tree.level[tree.order])

@@ -13,7 +13,6 @@ from lmmix import _text_kernels as text_kernels
 from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.logmath import ARPA_LOG_ZERO, LN10
-from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.tree import MAX_NODES, MAX_ORDER, NgramTree
 from lmmix.tokenize import is_full_name
 from lmmix.vocab import BOS, SPACE, SPECIALS, table_slots
@@ -106,6 +105,8 @@ def _check_suffixes(path: PathLike, tree: NgramTree) -> None:
     usual = (begin[above] <= own) & (own < begin[above + 1]) & (word[own] == word[unigrams.stop :])
     if usual.all():
         return
+    from lmmix.ngram import _query_kernels as kernels
+
     linked = np.zeros(tree.size, np.int32)
     for order in range(2, tree.order + 1):
         first, stop = (int(tree.level[n]) - unigrams.stop for n in (order, order + 1))
