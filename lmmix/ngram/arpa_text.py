@@ -39,7 +39,14 @@ class Chunk:
 
     @property
     def used_up(self) -> bool:
+        """Whether all lines were read."""
         return self.at >= len(self.text)
+
+    def has_marker(self) -> bool:
+        """Whether a line still to be read begins with a backslash."""
+        # Most chunks have no backslash at all, which is seen much faster.
+        at = self.text.find(b"\\", self.at)
+        return at >= 0 and self.text.find(b"\n\\", max(0, at - 1)) >= 0
 
 
 @dataclass
@@ -174,11 +181,11 @@ class ArpaText:
         self._fill()
         for chunk in list(self._drawn):
             yield chunk
-            if chunk.text.find(b"\n\\", max(0, chunk.at - 1)) >= 0:
+            if chunk.has_marker():
                 return
         while drawn := self._draw_ahead():
             yield drawn
-            if b"\n\\" in drawn.text:
+            if drawn.has_marker():
                 return
 
     def _pass(self, stretch: Stretch, order: int, known: bool) -> None:
@@ -196,11 +203,9 @@ class ArpaText:
 
 def parsed(chunk: Chunk, order: int) -> Stretch:
     """The n-grams from the place on, up to the end of the section, a faulty line, or the end of the chunk."""
-    # An n-gram takes 2 · order + 2 bytes or more, so a high order cannot ask for much memory.
-    rows = min(chunk.text.count(b"\n", chunk.at), (len(chunk.text) - chunk.at) // (2 * order + 2) + 1)
+    # An n-gram takes 2 · order + 2 bytes or more; room that is not used takes no memory.
+    rows = (len(chunk.text) - chunk.at) // (2 * order + 2) + 1
     lo, hi = np.empty((rows, order), np.int64), np.empty((rows, order), np.int64)
-    log10p, log10bow, line_of = np.empty(rows), np.empty(rows), np.empty(rows, np.int32)
+    numbers = log10p, log10bow, line_of = np.empty(rows), np.empty(rows), np.empty(rows, np.int32)
     stopped, at, found, passed = kernels._parse_ngrams(chunk.data, chunk.at, order, lo, hi, log10p, log10bow, line_of)
-    return Stretch(
-        chunk, stopped, at, passed, lo[:found], hi[:found], log10p[:found], log10bow[:found], line_of[:found]
-    )
+    return Stretch(chunk, stopped, at, passed, lo[:found], hi[:found], *(array[:found].copy() for array in numbers))
