@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import math
+import random
 import re
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -84,8 +86,6 @@ def test_scores_equal_a_dictionary_of_the_file(tmp_path: Path) -> None:
 
 @given(TEXTS, st.integers(1, 4))
 def test_reading_what_was_written_is_the_identity(sentences: list[list[str]], order: int) -> None:
-    import tempfile
-
     model = train_ngram(corpus_from_lines([" ".join(words) for words in sentences]), order)
     with tempfile.TemporaryDirectory() as folder:
         first, second = Path(folder, "a.arpa"), Path(folder, "b.arpa")
@@ -120,6 +120,45 @@ def test_output_does_not_depend_on_threads_or_buffer(tmp_path: Path, monkeypatch
     monkeypatch.setattr("lmmix.ngram.arpa_write.BUFFER_BYTES", 80)
     write_arpa(model, tmp_path / "b.arpa", threads=3)
     assert (tmp_path / "a.arpa").read_bytes() == (tmp_path / "b.arpa").read_bytes()
+
+
+@given(TEXTS, st.integers(2, 4), st.randoms(use_true_random=False), st.integers(1, 90), st.integers(1, 3))
+def test_any_order_of_lines_any_chunks_any_threads_give_the_same_model(
+    sentences: list[list[str]], order: int, rng: random.Random, chunk_bytes: int, threads: int
+) -> None:
+    model = train_ngram(corpus_from_lines([" ".join(words) for words in sentences]), order)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder, "a.arpa")
+        write_arpa(model, path)
+        plain = read_arpa(path, threads=1)
+        head, *sections = re.split(r"(?m)^(?=\\\d-grams:)", path.read_text())
+        for n, section in enumerate(sections[1:], 1):
+            marker, *lines = section.removesuffix("\\end\\\n").splitlines()
+            rng.shuffle(lines)
+            sections[n] = "\n".join([rng.choice(["", " "]) + marker, *lines, ""])
+        path.write_text(head + "".join(sections) + "\\end\\\n")
+        patch.setattr("lmmix.ngram.arpa_text.CHUNK_BYTES", chunk_bytes)
+        patch.setattr("lmmix.ngram.tree_builder.PIECE_NODES", 3)
+        again = read_arpa(path, threads=threads)
+    for name in ("level", "word", "begin", "suffix"):
+        np.testing.assert_array_equal(getattr(again.tree, name), getattr(plain.tree, name))
+    np.testing.assert_array_equal(again.logp, plain.logp)
+    np.testing.assert_array_equal(again.backoff, plain.backoff)
+
+
+def test_what_is_read_ahead_fails_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A faulty line is named although the file turns out to be cut off, or not to be UTF-8, a little further on."""
+    monkeypatch.setattr("lmmix.ngram.arpa_text.CHUNK_BYTES", 16)
+    content = SMALL.replace("-0.6\ta b", "-0.6\ta q").replace("-0.2\tb a", "-0.2\tb ß").encode("latin-1")
+    plain, cut_off = tmp_path / "model.arpa", tmp_path / "model.arpa.gz"
+    plain.write_bytes(content)
+    cut_off.write_bytes(gzip.compress(content)[:-20])
+    for path in (plain, cut_off):
+        with pytest.raises(LmmixError, match=r":15: the word 'q' is no unigram"):
+            read_arpa(path)
+    plain.write_bytes(content.replace(b"q", b"b"))
+    with pytest.raises(InputError, match=r"model.arpa:17:8: byte 0xdf"):
+        read_arpa(plain, repair=True)
 
 
 @given(st.floats(-98.9, 98.9))

@@ -20,6 +20,8 @@ DECIMALS = 7
 SCALE = 10**DECIMALS
 LARGEST_COUNT = 2**31 - 1
 
+POWERS = 10.0 ** np.arange(23)
+
 TAB, NEWLINE, SPACE, MINUS, PLUS, POINT, ZERO, BACKSLASH = 9, 10, 32, 45, 43, 46, 48, 92
 
 
@@ -31,16 +33,18 @@ def _is_space(byte):
 @kernel("i8(u1[::1], i8)")
 def _skip_blanks(data, at):
     """The next place from `at` on that is no white space or is a line end."""
-    while data[at] != NEWLINE and _is_space(data[at]):
-        at += 1
-    return at
+    place = np.uint64(at)
+    while data[place] <= SPACE and data[place] != NEWLINE and _is_space(data[place]):
+        place += np.uint64(1)
+    return np.int64(place)
 
 
 @kernel("i8(u1[::1], i8)")
 def _token_end(data, at):
-    while not _is_space(data[at]):
-        at += 1
-    return at
+    place = np.uint64(at)
+    while data[place] > SPACE or not _is_space(data[place]):
+        place += np.uint64(1)
+    return np.int64(place)
 
 
 @kernel("b1(u1[::1], i8, i8, i8, i8, i8)")
@@ -65,18 +69,21 @@ def _parse_number(data, lo, hi):
     exponent = 0
     digits = 0
     point = False
-    while at < hi and (data[at] == POINT or ZERO <= data[at] <= ZERO + 9):
-        if data[at] == POINT:
-            if point:
-                return 0.0, False
-            point = True
-        else:
+    while at < hi:
+        byte = data[np.uint64(at)]
+        if ZERO <= byte <= ZERO + 9:
             digits += 1
             if mantissa < 10**17:
-                mantissa = mantissa * 10 + (data[at] - ZERO)
+                mantissa = mantissa * 10 + (byte - ZERO)
                 exponent -= point
             else:
                 exponent += not point
+        elif byte == POINT and not point:
+            point = True
+        elif byte == POINT:
+            return 0.0, False
+        else:
+            break
         at += 1
     if digits == 0:
         return 0.0, False
@@ -97,6 +104,8 @@ def _parse_number(data, lo, hi):
     if mantissa == 0:
         return sign * 0.0, True
     # Powers of ten up to 22 are exact in float64, so the usual case is correctly rounded.
+    if -POWERS.size < exponent <= 0:
+        return sign * (mantissa / POWERS[np.uint64(-exponent)]), True
     if exponent < 0:
         return sign * (mantissa / 10.0**-exponent), True
     return sign * (mantissa * 10.0**exponent), True

@@ -25,6 +25,9 @@ BOS = 1
 LANES = 16
 """Walks at a time: enough to hide the wait for memory, few enough to stay in the nearest cache."""
 
+RUNS = 32
+"""Contexts that are looked for at a time."""
+
 # Columns of a table of stretches, and their number.
 FROM, FIRST, END, NODE = range(4)
 STRETCH = 4
@@ -182,22 +185,47 @@ def _distribution(word, begin, suffix, logp, backoff, unigrams, nodes, row, last
                 out[i, word[child]] = weight * np.exp(logp[child])
 
 
+@kernel("i8(i4[:, ::1], i8)")
+def _run_end(ids, row):
+    """The row behind `row` and those that follow with the same words but the last."""
+    last = np.uint64(ids.shape[1] - 1)
+    end = np.uint64(row + 1)
+    while end < np.uint64(ids.shape[0]):
+        for k in range(last):
+            if ids[end, k] != ids[end - np.uint64(1), k]:
+                return np.int64(end)
+        end += np.uint64(1)
+    return np.int64(end)
+
+
 @kernel("void(i4[:, ::1], i4[::1], i4[::1], i4[::1])")
 def _find_contexts(ids, word, begin, context):
-    """context[r] becomes the node of the first n − 1 words of row r, or -1 where the tree lacks it."""
-    last = ids.shape[1] - 1
-    for r in range(ids.shape[0]):
-        same = r > 0
-        for k in range(last):
-            same = same and ids[r, k] == ids[r - 1, k]
-        if same:
-            context[r] = context[r - 1]
-            continue
-        node = np.int64(1 + ids[r, 0])
-        for k in range(1, last):
-            if node >= 0:
-                node = _find_child(word, begin[node], begin[node + 1], ids[r, k])
-        context[r] = node
+    """context[r] becomes the node of the first n − 1 words of row r, or -1 where the tree lacks it.
+
+    Rows side by side with the same context are one run. Many runs go down the tree together, word by word, and wait
+    for memory together.
+    """
+    starts = np.empty(RUNS + 1, np.int64)
+    lo, hi, node = np.empty(RUNS, np.int64), np.empty(RUNS, np.int64), np.empty(RUNS, np.int64)
+    starts[0] = 0
+    while starts[0] < ids.shape[0]:
+        runs = 0
+        while runs < RUNS and starts[runs] < ids.shape[0]:
+            node[runs] = 1 + ids[np.uint64(starts[runs]), 0]
+            _prefetch(begin, node[runs])
+            starts[runs + 1] = _run_end(ids, starts[runs])
+            runs += 1
+        for k in range(1, ids.shape[1] - 1):
+            for i in range(runs):
+                above = np.uint64(max(node[i], 0))
+                lo[i], hi[i] = begin[above], begin[above + np.uint64(1)] if node[i] >= 0 else begin[above]
+                _prefetch(word, lo[i] + (min(hi[i] - lo[i], ids[np.uint64(starts[i]), k] + 1) >> 1))
+            for i in range(runs):
+                node[i] = _find_child(word, lo[i], hi[i], np.int64(ids[np.uint64(starts[i]), k]))
+                _prefetch(begin, max(node[i], 0))
+        for i in range(runs):
+            context[starts[i] : starts[i + 1]] = node[i]
+        starts[0] = starts[runs]
 
 
 @kernel("i8(i4[::1], i4[::1], i4[::1], i8[::1], i8, i4[::1])")

@@ -13,29 +13,30 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lmmix import _text_kernels
 from lmmix.errors import FormatError
-from lmmix.fileio import PathLike, decode_utf8, read_line_chunks
-from lmmix.ngram import _arpa_kernels as kernels
+from lmmix.fileio import PathLike
+from lmmix.ngram.arpa_text import BLANKS, ArpaText, Stretch
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import MAX_NODES, MAX_ORDER
-from lmmix.ngram.tree_builder import Problems, Section, TreeBuilder
+from lmmix.ngram.tree_builder import Problems, Rows, Section, TreeBuilder
 from lmmix.progress import task
 from lmmix.vocab import SPECIALS, UNK, Vocab
 
 logger = logging.getLogger("lmmix")
 
-_BLANKS = " \t\v\f\r\0"
-_ANNOUNCED = re.compile(rf"ngram[{_BLANKS}]+0*([0-9]{{1,18}})[{_BLANKS}]*=[{_BLANKS}]*0*([0-9]{{1,18}})")
+_ANNOUNCED = re.compile(rf"ngram[{BLANKS}]+0*([0-9]{{1,18}})[{BLANKS}]*=[{BLANKS}]*0*([0-9]{{1,18}})")
 _OTHER_UNK = "<UNK>"
 
 
-def read_arpa(path: PathLike, repair: bool = False, tokenizer: str = "whitespace") -> BackoffModel:
+def read_arpa(
+    path: PathLike, repair: bool = False, tokenizer: str = "whitespace", threads: int | None = None
+) -> BackoffModel:
     """The back-off model in an ARPA file.
 
     Parameters
@@ -46,203 +47,147 @@ def read_arpa(path: PathLike, repair: bool = False, tokenizer: str = "whitespace
         Mend what is wrong instead of raising, and log what was done.
     tokenizer : str
         What made the tokens; the file does not say so itself.
+    threads : int, optional
+        Default: all cores. The model does not depend on it.
 
     Raises FormatError with file and line, InputError.
     """
     problems = Problems(str(path), repair)
-    lines = _Lines(path)
-    announced = _read_header(lines, problems)
+    text = ArpaText(path, threads)
+    announced = _read_header(text)
     with task(f"reading {path}", len(announced)) as advance:
-        vocab, section = _read_unigrams(lines, tokenizer)
-        builder = TreeBuilder(vocab, len(announced), section, problems)
-        _check_count(announced, 1, section, problems)
+        vocab, unigrams = _read_unigrams(text, tokenizer)
+        builder = TreeBuilder(vocab, len(announced), unigrams, problems, threads)
+        _check_count(announced, 1, len(unigrams.ids), problems)
         advance(1)
         for order in range(2, len(announced) + 1):
-            section = _read_section(lines, order, vocab, problems)
-            _check_count(announced, order, section, problems)
-            builder.add(section, order)
+            parts = _read_section(text, order, builder)
+            _check_count(announced, order, sum(len(rows.word) for rows in parts), problems)
+            builder.add(parts, order)
             advance(1)
-    if lines.marker() != "\\end\\":
-        problems.found(f":{lines.number}", "\\end\\ is missing: is the file truncated?", "end of file taken as the end")
-    lines.drain()
+    if text.marker() != "\\end\\":
+        problems.found(f":{text.number}", "\\end\\ is missing: is the file truncated?", "end of file taken as the end")
+    text.drain()
     model = builder.finish(Path(str(path)).name)
     problems.log()
     return model
 
 
-def _check_count(announced: list[int], order: int, section: Section, problems: Problems) -> None:
-    found = len(section.ids)
+def _check_count(announced: list[int], order: int, found: int, problems: Problems) -> None:
     if found != announced[order - 1]:
         what = f"the header says ngram {order}={announced[order - 1]}, but there are {found}"
         problems.found("", what, "counts taken from the file")
 
 
-class _Lines:
-    """The file as buffers of whole lines, with a place and a line number, over the ends of chunks.
-
-    `unk` is how the file spells `<unk>`.
-    """
-
-    def __init__(self, path: PathLike) -> None:
-        self.path = str(path)
-        self._chunks = read_line_chunks(path)
-        self.bytes = b""
-        self.data = np.zeros(0, np.uint8)
-        self.at = 0
-        self.number = 1
-        self.unk = SPECIALS[UNK]
-
-    def fill(self) -> bool:
-        """Whether there is anything left to read; loads the next chunk when this one is used up."""
-        while self.at >= len(self.data):
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return False
-            if not chunk.isascii():
-                decode_utf8(chunk, self.path, self.number)
-            self.bytes = chunk
-            self.data = np.frombuffer(bytearray(chunk), np.uint8)
-            self.at = 0
-        return True
-
-    def peek(self) -> str | None:
-        """The line at the place, or None at the end of the file."""
-        if not self.fill():
-            return None
-        return self.bytes[self.at : self.bytes.index(b"\n", self.at)].decode().strip(_BLANKS)
-
-    def skip(self) -> None:
-        self.at = self.bytes.index(b"\n", self.at) + 1
-        self.number += 1
-
-    def drain(self) -> None:
-        """Pass over what is left, for at its end compressed data proves to be sound."""
-        while self.fill():
-            self.at = len(self.data)
-
-    def marker(self) -> str | None:
-        """The next line that is not empty, passed over; None at the end of the file."""
-        while (line := self.peek()) is not None:
-            self.skip()
-            if line:
-                return line
-        return None
-
-
-def _read_header(lines: _Lines, problems: Problems) -> list[int]:
+def _read_header(text: ArpaText) -> list[int]:
     """The number of n-grams of each order that the header announces."""
-    first = lines.peek()
-    while (line := lines.peek()) is not None and line != "\\data\\":
-        lines.skip()
+    first = text.peek()
+    while (line := text.peek()) is not None and line != "\\data\\":
+        text.skip()
     if line is None:
         start = f"its first line is {first[:60]!r}" if first else "it is empty"
-        raise FormatError(f"{lines.path}: not an ARPA file: there is no line \\data\\ ({start})")
-    lines.skip()
+        raise FormatError(f"{text.path}: not an ARPA file: there is no line \\data\\ ({start})")
+    text.skip()
     counts: list[int] = []
-    while (line := lines.peek()) is not None and not line.startswith("\\"):
+    while (line := text.peek()) is not None and not line.startswith("\\"):
         match = _ANNOUNCED.fullmatch(line)
         if line and (match is None or int(match[1]) != len(counts) + 1):
-            raise FormatError(f"{lines.path}:{lines.number}: {line[:60]!r} is not 'ngram {len(counts) + 1}=COUNT'")
+            raise FormatError(f"{text.path}:{text.number}: {line[:60]!r} is not 'ngram {len(counts) + 1}=COUNT'")
         if match:
             counts.append(int(match[2]))
         if len(counts) > MAX_ORDER or sum(counts) > MAX_NODES:
             raise FormatError(
-                f"{lines.path}:{lines.number}: the header announces order {len(counts)} and {sum(counts)} n-grams; a "
+                f"{text.path}:{text.number}: the header announces order {len(counts)} and {sum(counts)} n-grams; a "
                 f"model can hold order {MAX_ORDER} and {MAX_NODES}"
             )
-        lines.skip()
+        text.skip()
     if not counts:
-        raise FormatError(f"{lines.path}:{lines.number}: the header announces no n-grams")
+        raise FormatError(f"{text.path}:{text.number}: the header announces no n-grams")
     return counts
 
 
-def _raw_sections(
-    lines: _Lines, order: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Parsed stretches of one order: starts and ends of words in `lines.data`, log10 numbers, line numbers."""
-    marker = lines.marker()
-    if marker != f"\\{order}-grams:":
-        raise FormatError(
-            f"{lines.path}:{max(1, lines.number - 1)}: expected \\{order}-grams:, found {(marker or 'the end')[:60]!r}"
-        )
-    stopped = kernels.END_OF_DATA
-    while stopped == kernels.END_OF_DATA and lines.fill():
-        # An n-gram takes 2 · order + 2 bytes or more, so a high order cannot ask for much memory.
-        rows = min(lines.bytes.count(b"\n", lines.at), (len(lines.data) - lines.at) // (2 * order + 2) + 1)
-        lo, hi = np.empty((rows, order), np.int64), np.empty((rows, order), np.int64)
-        log10p, log10bow, line_of = np.empty(rows), np.empty(rows), np.empty(rows, np.int32)
-        stopped, lines.at, found, passed = kernels._parse_ngrams(
-            lines.data, lines.at, order, lo, hi, log10p, log10bow, line_of
-        )
-        first = lines.number
-        lines.number += passed
-        if stopped in (kernels.BAD_NUMBER, kernels.WRONG_WORDS):
-            text = lines.peek() or ""
-            raise FormatError(f"{lines.path}:{lines.number}: {text[:80]!r} is not 'log10p {order} words [back-off]'")
-        yield lo[:found], hi[:found], log10p[:found], log10bow[:found], first + line_of[:found]
-
-
-def _read_unigrams(lines: _Lines, tokenizer: str) -> tuple[Vocab, Section]:
+def _read_unigrams(text: ArpaText, tokenizer: str) -> tuple[Vocab, Section]:
     """The vocabulary, ids in the order of the file behind the special ones, and the unigrams."""
     words: list[str] = []
     parts = []
-    for lo, hi, log10p, log10bow, line in _raw_sections(lines, 1):
-        words += [lines.bytes[a:b].decode() for a, b in zip(lo[:, 0].tolist(), hi[:, 0].tolist())]
-        parts.append((log10p, log10bow, line))
+    for first, stretch in text.section(1, lambda stretch: (stretch, False)):
+        words += [stretch.chunk.text[a:b].decode() for a, b in zip(stretch.lo[:, 0], stretch.hi[:, 0])]
+        parts.append((stretch.log10p, stretch.log10bow, first + stretch.line_of))
     if not words:
-        raise FormatError(f"{lines.path}:{lines.number}: there are no unigrams")
+        raise FormatError(f"{text.path}:{text.number}: there are no unigrams")
     log10p, log10bow, line = (np.concatenate(arrays) for arrays in zip(*parts))
     seen = set(words)
     if len(seen) < len(words):
-        first: set[str] = set()
-        row = next(i for i, word in enumerate(words) if word in first or first.add(word))  # type: ignore[func-returns-value]
-        raise FormatError(f"{lines.path}:{line[row]}: the word {words[row]!r} is there twice")
+        earlier: set[str] = set()
+        row = next(i for i, word in enumerate(words) if word in earlier or earlier.add(word))  # type: ignore[func-returns-value]
+        raise FormatError(f"{text.path}:{line[row]}: the word {words[row]!r} is there twice")
     if SPECIALS[UNK] not in seen and _OTHER_UNK in seen:
         words[words.index(_OTHER_UNK)] = SPECIALS[UNK]
         seen.add(SPECIALS[UNK])
-        lines.unk = _OTHER_UNK
+        text.unk = _OTHER_UNK
     for special in SPECIALS:
         if special not in seen:
-            logger.warning("%s: %s is missing; it gets probability 0", lines.path, special)
+            logger.warning("%s: %s is missing; it gets probability 0", text.path, special)
     vocab = Vocab.from_words(words, tokenizer)
-    return vocab, Section(_unigram_ids(words), log10p, log10bow, line)
+    return vocab, Section(_unigram_ids(words)[:, None], log10p, log10bow, line)
 
 
 def _unigram_ids(words: list[str]) -> np.ndarray:
-    """(words, 1) int32: the ids that `Vocab.from_words` gives, the special words first, the others in their order."""
+    """(words,) int32: the ids that `Vocab.from_words` gives, the special words first, the others in their order."""
     special = {words.index(word): i for i, word in enumerate(SPECIALS) if word in words}
     others = np.ones(len(words), bool)
     others[list(special)] = False
     ids = len(SPECIALS) - 1 + np.cumsum(others, dtype=np.int32)
     ids[list(special)] = list(special.values())
-    return ids[:, None]
+    return ids
 
 
-def _read_section(lines: _Lines, order: int, vocab: Vocab, problems: Problems) -> Section:
+@dataclass
+class _LookedUp:
+    """The n-grams of a stretch whose words are all unigrams; how many are not, and line and word of the first."""
+
+    rows: Rows
+    lost: int = 0
+    line: int = 0
+    word: str = ""
+
+
+def _read_section(text: ArpaText, order: int, builder: TreeBuilder) -> list[Rows]:
+    """The n-grams of one order, in parts."""
     parts = []
-    for lo, hi, log10p, log10bow, line in _raw_sections(lines, order):
-        ids = np.empty(lo.shape, np.int32)
-        _text_kernels._look_up(
-            lines.data, lo.reshape(-1), hi.reshape(-1), vocab.pool, vocab.begin, vocab.table, ids.reshape(-1)
-        )
-        ids[_spelled(lines, lo, hi, ids)] = UNK
-        known = (ids >= 0).all(axis=1)
-        if not known.all():
-            row = int(np.flatnonzero(~known)[0])
-            column = int(np.flatnonzero(ids[row] < 0)[0])
-            word = lines.bytes[lo[row, column] : hi[row, column]].decode()
-            what, cure = f"the word {word!r} is no unigram", "n-grams with unknown words left out"
-            problems.found(f":{line[row]}", what, cure, int((~known).sum()))
-        parts.append((ids[known], log10p[known], log10bow[known], line[known]))
-    if not parts:
-        return Section(np.zeros((0, order), np.int32), np.zeros(0), np.zeros(0), np.zeros(0, np.int32))
-    return Section(*(np.concatenate(arrays) for arrays in zip(*parts)))
+    for first, found in text.section(order, lambda stretch: _looked_up(stretch, text.unk, builder)):
+        if found.lost:
+            what, cure = f"the word {found.word!r} is no unigram", "n-grams with unknown words left out"
+            builder.problems.found(f":{first + found.line}", what, cure, found.lost)
+        found.rows.line += first
+        parts.append(found.rows)
+    return parts
 
 
-def _spelled(lines: _Lines, lo: np.ndarray, hi: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _looked_up(stretch: Stretch, unk: str, builder: TreeBuilder) -> tuple[_LookedUp, bool]:
+    """The n-grams with their contexts, and whether all words are spelled as in the vocabulary."""
+    lo, hi, vocab = stretch.lo, stretch.hi, builder.vocab
+    ids = np.empty(lo.shape, np.int32)
+    _text_kernels._look_up(
+        stretch.chunk.data, lo.reshape(-1), hi.reshape(-1), vocab.pool, vocab.begin, vocab.table, ids.reshape(-1)
+    )
+    if (ids >= 0).all():
+        return _LookedUp(builder.rows(Section(ids, stretch.log10p, stretch.log10bow, stretch.line_of))), True
+    ids[_spelled(stretch, ids, unk)] = UNK
+    known = (ids >= 0).all(axis=1)
+    section = Section(ids[known], stretch.log10p[known], stretch.log10bow[known], stretch.line_of[known])
+    found = _LookedUp(builder.rows(section))
+    if not known.all():
+        row = int(np.flatnonzero(~known)[0])
+        column = int(np.flatnonzero(ids[row] < 0)[0])
+        found.lost, found.line = int((~known).sum()), int(stretch.line_of[row])
+        found.word = stretch.chunk.text[lo[row, column] : hi[row, column]].decode(errors="replace")
+    return found, False
+
+
+def _spelled(stretch: Stretch, ids: np.ndarray, unk: str) -> tuple[np.ndarray, np.ndarray]:
     """Where among the words that were not found the file's own spelling of `<unk>` stands."""
     rows, columns = np.nonzero(ids < 0)
-    unk = lines.unk.encode()
-    same = [lines.bytes[lo[row, column] : hi[row, column]] == unk for row, column in zip(rows, columns)]
-    keep = np.array(same, bool)
+    places = zip(stretch.lo[rows, columns], stretch.hi[rows, columns])
+    keep = np.array([stretch.chunk.text[lo:hi] == unk.encode() for lo, hi in places], bool)
     return rows[keep], columns[keep]
