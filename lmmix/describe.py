@@ -5,22 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lmmix.fileio import PathLike
-from lmmix.lm import load
+from lmmix.artefact import MAGIC
+from lmmix.fileio import PathLike, explain_errors
+from lmmix.lm import LanguageModel, load
 from lmmix.mix.mixture import Mixture
 
 
-def describe(path: PathLike) -> dict[str, Any]:
-    """Kind, order, number of n-grams, vocabulary, bytes and signature of a model. Raises as `load` does."""
-    model = load(path)
+def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
+    """Kind, order, number of n-grams, vocabulary, bytes and signature of a model. Raises as `load` does.
+
+    With `check` every byte of an .lmx file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
+    been checked when they are loaded.
+    """
     place = Path(path)
+    whole = check and place.is_file() and _is_artefact(place)
+    model = _checked(path) if whole else load(path)
     files = [file for file in place.iterdir() if file.is_file()] if place.is_dir() else [place]
     size = sum(file.stat().st_size for file in files)
     facts: dict[str, Any] = {"kind": type(model).__name__, "bytes": size, **_ngram_facts(model, size)}
     if isinstance(model, Mixture):
         facts |= {"weights": model.weights.tolist(), "members": [str(member) for member in model.paths or []]}
     facts |= {"words": len(model.vocab), "tokenizer": model.vocab.tokenizer, "vocab": model.vocab.fingerprint}
+    if check:
+        facts["check"] = "every byte was looked at" if whole else "nothing more to check than loading did"
     return {**facts, "signature": model.signature}
+
+
+def _is_artefact(path: Path) -> bool:
+    with explain_errors(path, "read"), open(path, "rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
+
+
+def _checked(path: PathLike) -> LanguageModel:
+    from lmmix.ngram.lmxfile import check_lmx
+
+    return check_lmx(path)
 
 
 def _ngram_facts(model: Any, size: int) -> dict[str, Any]:

@@ -20,10 +20,16 @@ from lmmix.errors import LmmixError
 from lmmix.fileio import read_line_chunks
 from lmmix.lm import load
 from lmmix.logmath import LN10
+from lmmix.ngram.packing import pack
 
-KINDS = ("arpa", "lmx")
+KINDS = ("arpa", "lmx", "packed")
+BITS = (None, 8, 2)
+"""How the sound files are packed."""
+
 IDENTICAL, OTHER, REJECTED = "accepted, the numbers of the sound file", "accepted, other numbers, right", "rejected"
 FINE = (IDENTICAL, OTHER, REJECTED)
+
+NAIVE = {"lmx": naive_lmx.read, "packed": naive_lmx.read_packed}
 
 # A rejection must say where: line, section or the compressed data; array, header field or the size of the file.
 ARPA_PLACE = re.compile(
@@ -41,7 +47,7 @@ def judge(kind: str, seed: int, folder: Path) -> str:
         suffix, content, which = fuzz_arpa.damaged(seed)
         path = folder / f"damaged{suffix}"
     else:
-        _, content, which = fuzz_lmx.damaged(seed, _sound_lmx(folder))
+        _, content, which = fuzz_lmx.damaged(seed, _sound_lmx(kind, folder))
         path = folder / "damaged.lmx"
     # A new file: the old one may still be mapped.
     path.unlink(missing_ok=True)
@@ -58,7 +64,7 @@ def judge_file(kind: str, path: Path, which: int) -> str:
         if kind == "arpa":
             twin = naive_arpa.read(naive_arpa.decompressed(path))
         else:
-            twin = naive_lmx.read(path.read_bytes())
+            twin = NAIVE[kind](path.read_bytes())
     except Refused:
         twin = None
     except Exception:
@@ -121,16 +127,18 @@ def scores(twin: BackoffTable, sentences: list[list[str]]) -> list[float]:
 def _sound_table(kind: str, which: int, folder: Path) -> BackoffTable:
     if kind == "arpa":
         return naive_arpa.read(fuzz_arpa.base(which).encode())
-    return naive_lmx.read(_sound_lmx(folder)[which])
+    return NAIVE[kind](_sound_lmx(kind, folder)[which])
 
 
-@lru_cache(maxsize=1)
-def _sound_lmx(folder: Path) -> list[bytes]:
-    """The sound files as `.lmx`."""
+@lru_cache(maxsize=2)
+def _sound_lmx(kind: str, folder: Path) -> list[bytes]:
+    """The sound files as `.lmx`, exact or packed."""
     made = []
-    for which in range(len(fuzz_arpa.SENTENCES)):
+    for which, bits in enumerate(BITS):
         path = folder / f"sound{which}.arpa"
         path.write_text(fuzz_arpa.base(which))
-        load(path).save(path.with_suffix(".lmx"))
+        model = load(path)
+        made_as = pack(model, bits) if kind == "packed" else model
+        made_as.save(path.with_suffix(".lmx"))
         made.append(path.with_suffix(".lmx").read_bytes())
     return made

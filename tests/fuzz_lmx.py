@@ -8,11 +8,12 @@ import struct
 import zlib
 from typing import Any
 
+import numpy as np
 from fuzz_arpa import SENTENCES
 from fuzz_bytes import damaged_bytes
 
 PREFIX = 24
-CHUNK = 1 << 24
+CHUNK = 1 << 20
 NASTY_VALUES: list[Any] = [
     -1, 0, 1, 2, 63, 64, 65, 10**3, 2**31 - 1, 2**31, 2**32, 2**53, 2**62, 2**63, 10**30, -(2**63), 1.5, 1e308, None,
     True, False, "", "i4", "f8", "u1", "i8", "f4", ">i4", "O", "V8", "level", "word", "\ud800", "x" * 1000, [], [0],
@@ -109,7 +110,9 @@ def _damaged_array(rng: random.Random, content: bytes) -> bytes:
         bits = 8 * size
         low = 0 if form == "B" else -(1 << bits - 1)
         values = [(value - low) % (1 << bits) + low for value in values]
-    return _with_array(start, header, arrays, row["name"], struct.pack(f"<{len(values)}{form}", *values), len(values))
+    with np.errstate(over="ignore"):
+        new = np.array(values).astype(f"<{row['dtype']}").tobytes()
+    return _with_array(start, header, arrays, row["name"], new, len(values))
 
 
 def _resized(rng: random.Random, values: list[Any]) -> list[Any]:

@@ -117,10 +117,20 @@ def test_truncation_at_every_length_is_refused(path):
     assert accepts(path, content)
 
 
-def test_damage_is_not_looked_for_without_verify(path):
+def test_without_verify_damage_is_looked_for_at_the_ends_of_each_array(tmp_path, monkeypatch):
+    monkeypatch.setattr(artefact, "CHUNK_BYTES", 100)
+    path = tmp_path / "art"
+    save_artefact(path, "test", {}, {"a": np.arange(250, dtype=np.uint8), "b": np.arange(500, dtype=np.uint8) % 7})
     content = path.read_bytes()
-    path.write_bytes(_flipped(content, array_places(path)[0][0], 1))
-    assert load_artefact(path, "test", verify=False)[1]["bytes"].tolist() == [1, *range(1, 7)]
+    header, base = read_header(path)
+    for row, last in zip(header["arrays"], (200, 400)):
+        for place in range(row["shape"][0]):
+            path.write_bytes(_flipped(content, base + row["offset"] + place, 1))
+            if 100 <= place < last:
+                load_artefact(path, "test", verify=False)
+            else:
+                with pytest.raises(FormatError, match=f"array '{row['name']}' is damaged between the bytes"):
+                    load_artefact(path, "test", verify=False)
 
 
 def test_another_kind_is_refused(path):
@@ -130,9 +140,9 @@ def test_another_kind_is_refused(path):
 
 def test_a_future_version_is_refused(path):
     content = bytearray(path.read_bytes())
-    content[8:12] = struct.pack("<I", 3)
+    content[8:12] = struct.pack("<I", 4)
     path.write_bytes(content)
-    with pytest.raises(FormatError, match="artefact version 3; this lmmix reads version 2"):
+    with pytest.raises(FormatError, match="artefact version 4; this lmmix reads version 3"):
         load_artefact(path, "test")
 
 
@@ -160,9 +170,12 @@ def test_arrays_of_several_chunks_round_trip_and_damage_names_the_bytes(tmp_path
         load_artefact(path, "test")
 
 
-def test_large_files_are_verified_on_request_only(path, monkeypatch):
-    path.write_bytes(_flipped(path.read_bytes(), array_places(path)[0][0], 1))
+def test_large_files_are_verified_in_full_on_request_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(artefact, "CHUNK_BYTES", 100)
     monkeypatch.setattr(artefact, "SMALL_BYTES", 10)
+    path = tmp_path / "art"
+    save_artefact(path, "test", {}, {"bytes": np.arange(250, dtype=np.uint8)})
+    path.write_bytes(_flipped(path.read_bytes(), read_header(path)[1] + 150, 1))
     load_artefact(path, "test")
     with pytest.raises(FormatError, match="array 'bytes' is damaged"):
         load_artefact(path, "test", verify=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from zlib import crc32
 
 import naive_lmx
 import numpy as np
@@ -102,18 +104,25 @@ def test_trained_models_pass_and_the_slow_reader_agrees(sentences: list[list[str
 def test_a_large_model_loads_without_being_read(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lmmix.artefact.CHUNK_BYTES", 64)
     path = tmp_path / "m.lmx"
     train_ngram(corpus, 3).save(path)
     expected = read_lmx(path).score(corpus)
     monkeypatch.setattr("lmmix.artefact.SMALL_BYTES", 10)
-    monkeypatch.setattr("lmmix.artefact._verify", None)
+    summed: list[int] = []
+    monkeypatch.setattr(
+        "lmmix.artefact.zlib", SimpleNamespace(crc32=lambda part: summed.append(len(part)) or crc32(part))
+    )
     np.testing.assert_array_equal(read_lmx(path).score(corpus), expected)
+    # Of eight arrays the chunks at the ends, and the header.
+    assert sum(summed[1:]) <= 2 * 8 * 64 < path.stat().st_size - summed[0]
 
 
 def test_an_explicit_check_finds_damage_in_large_files_and_false_names_of_vocabularies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lmmix.artefact.SMALL_BYTES", 10)
+    monkeypatch.setattr("lmmix.artefact.CHUNK_BYTES", 4)
     path = tmp_path / "m.lmx"
     model().save(path)
     assert check_lmx(path).tree.order == 3

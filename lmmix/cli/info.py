@@ -11,18 +11,20 @@ from lmmix.cli.common import json_option, print_json, with_progress
 
 @click.command()
 @click.argument("path", metavar="FILE")
+@click.option("--check", is_flag=True, help="Look at every byte of an .lmx file; a large one is mostly trusted else.")
 @json_option
 @with_progress
-def command(path: str, as_json: bool) -> None:
+def command(path: str, check: bool, as_json: bool) -> None:
     """What a model holds: kind, order, counts, vocabulary, size, signature.
 
     \b
     lmmix info model.arpa.gz
     lmmix info mix.json --json
+    lmmix info model.lmx --check
     """
     from lmmix.describe import describe
 
-    facts = describe(path)
+    facts = describe(path, check)
     if as_json:
         print_json(facts)
         return

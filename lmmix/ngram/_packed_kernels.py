@@ -232,7 +232,8 @@ def _unpack_children(bits, index, layout, order, context_lo, context_hi, word, b
         begin[context] = lo
         before = begin[suffix[context]]
         for child in range(lo, hi):
-            suffix[child] = before + _rank(bits, layout, order + 1, child)
+            link = before + _rank(bits, layout, order + 1, child)
+            suffix[child] = link if link < child else 0
             word[child] = word[suffix[child]]
 
 

@@ -4,6 +4,10 @@ A state is a node: the longest known context. A word either extends it, or the s
 suffix link and pays the back-off. `top` is the first node of the highest order: from there on nodes have
 neither children nor back-offs. All numbers are natural logarithms.
 
+Large model files are not read through before they are used, so whatever a damaged tree holds, kernels that query read
+and write inside the arrays only, and end: children outside the tree are none, and a suffix that is not a node before is
+the empty context.
+
 A large tree lies in main memory, and a walk is a chain of three loads for each event (suffix, begin, word), each of
 which waits for the one before. So long texts are walked in many places at once, and the processor is told early what
 will be needed (Chen, Ailamaki, Gibbons & Mowry 2004, "Improving hash join performance through prefetching").
@@ -18,6 +22,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from lmmix.ngram.tree import MAX_ORDER
 from lmmix.parallel import kernel
 
 BOS = 1
@@ -59,7 +64,7 @@ def _find_child(word, lo, hi, wanted):
     chosen without a jump, which the processor would guess wrong every other time.
     """
     count = min(hi - lo, wanted + 1)
-    if count <= 0:
+    if count <= 0 or lo < 0 or hi > word.size:
         return -1
     at = np.uint64(lo)
     while count > 1:
@@ -67,6 +72,13 @@ def _find_child(word, lo, hi, wanted):
         at = at + np.uint64(half) if word[at + np.uint64(half - 1)] < wanted else at
         count -= half
     return np.int64(at) if word[at] == wanted else -1
+
+
+@kernel("i8(i4[::1], i8, i8)")
+def _context_behind(suffix, node, top):
+    """The context of the next word where `node` was found or failed: its suffix, a node before it and before `top`."""
+    link = np.uint64(suffix[np.uint64(node)])
+    return np.int64(link) if link < np.uint64(min(node, top)) else 0
 
 
 @kernel("Tuple((f8, i8))(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], i8, i8)")
@@ -78,7 +90,7 @@ def _step(word, begin, suffix, logp, backoff, node, wanted):
         if child >= 0:
             return total + logp[child], child
         total += backoff[node]
-        node = suffix[node]
+        node = _context_behind(suffix, node, node)
     return total + logp[1 + wanted], 1 + wanted
 
 
@@ -125,7 +137,7 @@ def _walk(word, begin, suffix, logp, backoff, top, ids, stretches, row, last_row
             hit = child[k]
             if hit < 0:
                 total[k] += backoff[np.uint64(node[k])]
-                node[k] = suffix[np.uint64(node[k])]
+                node[k] = _context_behind(suffix, node[k], node[k])
                 if node[k] > 0:
                     _prefetch(begin, node[k])
                     k += 1
@@ -135,7 +147,7 @@ def _walk(word, begin, suffix, logp, backoff, top, ids, stretches, row, last_row
                 out[t] = total[k] + logp[np.uint64(hit)]
                 found[t] = hit
             total[k] = 0.0
-            node[k] = suffix[np.uint64(hit)] if hit >= top else hit
+            node[k] = _context_behind(suffix, hit, top) if hit >= top else hit
             at[k] += 1
             if at[k] == end[k] and row < last_row:
                 row = _enter(stretches, row, k, lanes)
@@ -155,7 +167,7 @@ def _advance(word, begin, suffix, logp, backoff, top, nodes, words, out, next_no
     """ln p of words[i] after the context nodes[i], and the context behind it."""
     for i in range(nodes.size):
         out[i], node = _step(word, begin, suffix, logp, backoff, np.int64(nodes[i]), np.int64(words[i]))
-        next_nodes[i] = suffix[node] if node >= top else node
+        next_nodes[i] = _context_behind(suffix, node, top) if node >= top else node
 
 
 @kernel("void(i4[::1], i4[::1], i4[::1], f8[::1], f8[::1], f8[::1], i4[::1], i8, i8, f8[:, ::1])")
@@ -165,24 +177,24 @@ def _distribution(word, begin, suffix, logp, backoff, unigrams, nodes, row, last
     From the unigrams up, each context overwrites its words. What a context says of its words counts as much as the
     longer contexts leave to it.
     """
+    chain = np.empty(MAX_ORDER, np.int64)
+    weight = np.empty(MAX_ORDER + 1)
     for i in range(row, last_row):
-        everything = 1.0
-        node = np.int64(nodes[i])
         depth = 0
-        while node > 0:
-            everything *= np.exp(backoff[node])
+        weight[0] = 1.0
+        node = np.int64(nodes[i])
+        while node > 0 and depth < MAX_ORDER:
+            chain[depth] = node
+            weight[depth + 1] = weight[depth] * np.exp(backoff[node])
             depth += 1
-            node = np.int64(suffix[node])
+            node = _context_behind(suffix, node, node)
         for w in range(unigrams.size):
-            out[i, w] = everything * unigrams[w]
-        for k in range(depth, 0, -1):
-            weight = 1.0
-            node = np.int64(nodes[i])
-            for _ in range(k - 1):
-                weight *= np.exp(backoff[node])
-                node = np.int64(suffix[node])
-            for child in range(begin[node], begin[node + 1]):
-                out[i, word[child]] = weight * np.exp(logp[child])
+            out[i, w] = weight[depth] * unigrams[w]
+        for k in range(depth - 1, -1, -1):
+            for child in range(max(begin[chain[k]], 0), min(begin[chain[k] + 1], word.size)):
+                w = np.uint64(word[child])
+                if w < np.uint64(unigrams.size):
+                    out[i, w] = weight[k] * np.exp(logp[child])
 
 
 @kernel("i8(i4[:, ::1], i8)")
@@ -262,20 +274,17 @@ def _trace(word, begin, suffix, top, orders, ids, offsets, ngram, context):
         node = np.int64(1 + BOS) if orders > 1 else np.int64(0)
         length = 1 if orders > 1 else 0
         for t in range(offsets[s], offsets[s + 1]):
-            longest = np.int64(-1)
+            longest = np.int64(0)
             reached = 0
             while length >= 0:
                 context[length, t] = node
                 found = _find_child(word, begin[node], begin[node + 1], np.int64(ids[t]))
                 if found >= 0:
                     ngram[length, t] = found
-                    if longest < 0:
+                    if longest == 0:
                         longest = found
                         reached = length + 1
-                node = np.int64(suffix[node])
+                node = _context_behind(suffix, node, node)
                 length -= 1
-            node = longest
-            length = reached
-            if node >= top:
-                node = np.int64(suffix[node])
-                length -= 1
+            node = _context_behind(suffix, longest, top) if longest >= top else longest
+            length = min(reached, orders - 1)

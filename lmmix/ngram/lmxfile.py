@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lmmix.artefact import check_fields, is_small, load_artefact, save_artefact
+from lmmix.artefact import check_fields, is_small, load_artefact, read_header, save_artefact
 from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
@@ -58,12 +58,17 @@ def read_lmx(path: PathLike, full: bool | None = None) -> BackoffModel:
     return BackoffModel(tree, arrays["logp"], arrays["backoff"], vocab, meta["signature"])
 
 
-def check_lmx(path: PathLike) -> BackoffModel:
-    """The model in `path`, after all that can be checked has been: `read_lmx` in full, and the vocabulary's name.
+def check_lmx(path: PathLike) -> LanguageModel:
+    """The model in `path`, exact or packed, after all that can be checked has been: the file in full, and the name of
+    the vocabulary.
 
-    Raises FormatError. Takes as long as reading the file and sorting its words.
+    Raises FormatError. Takes as long as reading the file and sorting its words; packed models are unpacked.
     """
-    model = read_lmx(path, full=True)
+    # Packed models have kernels that exact ones need not load.
+    from lmmix.ngram import packed_file
+
+    packed = read_header(path)[0]["kind"] == packed_file.KIND
+    model: LanguageModel = packed_file.read_packed(path, full=True) if packed else read_lmx(path, full=True)
     vocab = Vocab(model.vocab.pool, model.vocab.begin, model.vocab.tokenizer)
     if vocab.fingerprint != model.vocab.fingerprint:
         raise FormatError(

@@ -7,13 +7,17 @@ import numpy as np
 from lmmix.artefact import check_fields, is_small, load_artefact, save_artefact
 from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
-from lmmix.ngram._packed_kernels import COLUMNS
+from lmmix.ngram._packed_kernels import COLUMNS, FIRST
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.lmxfile import META, meta_of, stored_vocab
 from lmmix.ngram.packed import PackedArrays, PackedModel
+from lmmix.ngram.packed_check import check_packed
 from lmmix.ngram.packing import pack
 
 KIND = "ngram-packed"
+
+FEW_NODES = 1 << 17
+"""A tree of so many nodes is unpacked and checked in some 50 ms."""
 
 _META = {**META, "quantised": int}
 _ARRAYS = {
@@ -43,15 +47,22 @@ def save_packed(model: PackedModel, path: PathLike) -> None:
 
 
 def read_packed(path: PathLike, full: bool | None = None) -> PackedModel:
-    """Map the packed model in `path` into memory; errors and `full` as in `lmxfile.read_lmx`."""
-    full = is_small(path) if full is None else full
-    meta, arrays = load_artefact(path, KIND, verify=full)
+    """Map the packed model in `path` into memory; errors and `full` as in `lmxfile.read_lmx`.
+
+    By default checksums and words are looked at in small files, and whether the arrays are a tree in those of at most
+    FEW_NODES, because that takes unpacking them.
+    """
+    whole = is_small(path) if full is None else full
+    meta, arrays = load_artefact(path, KIND, verify=whole)
     check_fields(path, meta, arrays, _META, _ARRAYS)
     layout = arrays["layout"].reshape(-1, COLUMNS) if len(arrays["layout"]) % COLUMNS == 0 else arrays["layout"]
     packed = PackedArrays(arrays["bits"].view(np.uint64), arrays["index"], arrays["values"], layout)
     arrays["vocab_begin"] = arrays["vocab_begin"].astype(np.int64)
-    vocab = stored_vocab(path, meta, arrays, full)
+    vocab = stored_vocab(path, meta, arrays, whole)
     wrong = packed.wrong(len(vocab))
     if wrong:
         raise FormatError(f"{path}: array 'layout' does not fit the others ({wrong}); make the file again")
-    return PackedModel(packed, meta["quantised"] or None, vocab, meta["signature"])
+    model = PackedModel(packed, meta["quantised"] or None, vocab, meta["signature"])
+    if full or (whole and packed.layout[-1, FIRST] <= FEW_NODES):
+        check_packed(path, model)
+    return model

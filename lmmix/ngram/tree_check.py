@@ -1,8 +1,8 @@
 """Whether the arrays of a model file are a tree of n-grams over a vocabulary, so that kernels may trust them.
 
 Checksums tell damage; these checks tell a file that was written wrongly, and a damaged one whose checksums
-nobody looked at. The short check touches a handful of places per order, whatever the size of the file; the
-full one reads everything.
+nobody looked at. The short check touches a handful of places per order, whatever the size of the file, and where
+each word begins; the full one reads everything.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def check_vocab(path: PathLike, pool: np.ndarray, begin: np.ndarray, tokenizer: 
         raise FormatError(
             f"{path}: array 'vocab_begin' ends with {begin[-1]}, but there are {len(pool)} bytes of words"
         )
+    _refuse(path, "vocab_begin", begin[1:] <= begin[:-1], "a word is empty")
     if not full:
         return
-    _refuse(path, "vocab_begin", begin[1:] <= begin[:-1], "a word is empty")
     content = pool.tobytes()
     try:
         text = content.decode()
