@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from unittest import mock
 
@@ -17,7 +17,6 @@ from naive_arpa import BackoffTable, Refused
 
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import LmmixError
-from lmmix.fileio import read_line_chunks
 from lmmix.lm import load
 from lmmix.logmath import LN10
 from lmmix.ngram.packing import pack
@@ -53,8 +52,8 @@ def judge(kind: str, seed: int, folder: Path) -> str:
     path.unlink(missing_ok=True)
     path.write_bytes(content)
     # Small files as large ones: in several chunks.
-    in_chunks = partial(read_line_chunks, chunk_bytes=(1 << 20, 1 << 20, 10, 100, 400)[seed % 5])
-    with mock.patch("lmmix.ngram.arpa.read_line_chunks", in_chunks):
+    chunk_bytes = (1 << 20, 1 << 20, 10, 100, 400)[seed % 5]
+    with mock.patch("lmmix.ngram.arpa_text.CHUNK_BYTES", chunk_bytes):
         return judge_file(kind, path, which)
 
 
