@@ -22,7 +22,7 @@ from test_counts import TEXTS
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import InputError, LmmixError
 from lmmix.lm import load
-from lmmix.ngram import _arpa_kernels as kernels
+from lmmix.ngram import _arpa_write_kernels as kernels
 from lmmix.ngram import arpa_write
 from lmmix.ngram.arpa import read_arpa
 from lmmix.ngram.arpa_write import write_arpa

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmmix.fileio import PathLike, atomic_write
 from lmmix.logmath import LN10
-from lmmix.ngram import _arpa_kernels as kernels
+from lmmix.ngram import _arpa_write_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.parallel import thread_imap
 from lmmix.progress import task
