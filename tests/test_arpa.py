@@ -22,8 +22,7 @@ from test_counts import TEXTS
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import InputError, LmmixError
 from lmmix.lm import load
-from lmmix.ngram import _arpa_write_kernels as kernels
-from lmmix.ngram import arpa_write
+from lmmix.ngram import _arpa_kernels, _arpa_write_kernels, arpa_write
 from lmmix.ngram.arpa import read_arpa
 from lmmix.ngram.arpa_write import write_arpa
 from lmmix.ngram.backoff import BackoffModel
@@ -164,7 +163,7 @@ def test_what_is_read_ahead_fails_in_its_turn(tmp_path: Path, monkeypatch: pytes
 @given(st.floats(-98.9, 98.9))
 def test_numbers_are_written_with_seven_decimals(value: float) -> None:
     out = np.zeros(32, np.uint8)
-    text = out[: kernels._write_number(value, arpa_write._DIGITS, out, 0)].tobytes().decode()
+    text = out[: _arpa_write_kernels._write_number(value, arpa_write._DIGITS, out, 0)].tobytes().decode()
     assert float(text) == pytest.approx(value, abs=0.50001e-7)
     assert re.fullmatch(r"-?\d{1,2}(\.\d{0,6}[1-9])?", text) and text != "-0"
 
@@ -172,7 +171,7 @@ def test_numbers_are_written_with_seven_decimals(value: float) -> None:
 @given(st.one_of(st.floats(-1e6, 1e6).map(repr), st.floats(-99, 0).map("{:.6g}".format), st.text("0123456789.-+eE")))
 def test_numbers_are_read_as_python_reads_them(text: str) -> None:
     data = np.frombuffer(bytearray((text + "\n").encode()), np.uint8)
-    value, good = kernels._parse_number(data, 0, len(text))
+    value, good = _arpa_kernels._parse_number(data, 0, len(text))
     try:
         expected = float(text)
     except ValueError:

@@ -13,9 +13,9 @@ import naive_counts
 import naive_ngram
 import numpy as np
 import pytest
+from conftest import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli import Run, folder, run  # noqa: F401 (fixtures)
 from test_counts import TEXTS, ngrams_of
 
 from lmmix.corpus import Corpus, corpus_from_lines
@@ -339,7 +339,7 @@ class TestCutOff:
 
 @pytest.mark.usefixtures("folder")
 class TestCommand:
-    def test_text_counts_and_merging(self, run: Run) -> None:  # noqa: F811
+    def test_text_counts_and_merging(self, run: Run) -> None:
         assert run("count", "train.txt", "dev.txt", "-o", "both.txt", "--order", "3")[0] == 0
         assert run("count", "train.txt", "-o", "a.lmc", "--order", "3")[0] == 0
         assert run("count", "dev.txt", "-o", "b.txt.gz", "--order", "3")[0] == 0
@@ -347,20 +347,20 @@ class TestCommand:
         assert status == 0 and out.startswith("ab.txt: ")
         assert sorted(Path("ab.txt").read_text().split("\n")) == sorted(Path("both.txt").read_text().split("\n"))
 
-    def test_choice_of_lines(self, run: Run) -> None:  # noqa: F811
+    def test_choice_of_lines(self, run: Run) -> None:
         status, out, _ = run("count", "train.txt", "-o", "-", "--order", "2", "--only-order", "--sort")
         lines = out.splitlines()
         assert status == 0 and lines == sorted(lines) and all(line.count(" ") == 1 for line in lines)
         status, out, _ = run("count", "train.txt", "-o", "-", "--order", "2", "--min-counts", "1,3")
         assert status == 0 and "the dog\t4" in out and "a dog\t1" not in out
 
-    def test_weights(self, run: Run) -> None:  # noqa: F811
+    def test_weights(self, run: Run) -> None:
         Path("text").write_text("a b\n\nc\na\n")
         Path("weights").write_text("1\n5\n0\n.25\n")
         status, out, _ = run("count", "text", "--weights", "weights", "-o", "-", "--order", "1")
         assert status == 0 and out.splitlines() == ["<s>\t1.25", "</s>\t1.25", "a\t1.25", "b\t1"]
 
-    def test_mistakes(self, run: Run) -> None:  # noqa: F811
+    def test_mistakes(self, run: Run) -> None:
         assert run("count", "train.txt", "-o", "c", "--min-counts", "1,x")[0] == 2
         Path("w").write_text("1\n")
         for arguments, why in (

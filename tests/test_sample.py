@@ -9,7 +9,6 @@ import pytest
 from conftest import LINES
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import folder, run  # noqa: F401 (fixtures)
 
 from lmmix import sample as sampling
 from lmmix.corpus import corpus_from_lines
@@ -173,7 +172,7 @@ def test_top_k(model: BackoffModel) -> None:
             top_k(model, state, k)
 
 
-def test_command(run, folder) -> None:  # noqa: F811
+def test_command(run, folder) -> None:
     assert run("ngram", "train.txt", "-o", "m.lmx", "--order", "2")[0] == 0
     status, out, _ = run("sample", "m.lmx", "-n", "3", "--prefix", "the cat", "--seed", "5", "--temperature", "0.8")
     assert status == 0 and len(out.splitlines()) == 3 and all(line.startswith("the cat") for line in out.splitlines())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import naive_vocab
 import pytest
+from conftest import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cli import Run, folder, run  # noqa: F401 (fixtures)
 
 from lmmix.corpus import corpus_from_lines, limited_vocab
 from lmmix.errors import EventSpaceError, InputError, SettingError
@@ -75,7 +75,7 @@ def test_failures() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_command(run: Run) -> None:  # noqa: F811
+def test_command(run: Run) -> None:
     for name, lines in (("other", OTHER), ("right", RIGHT), ("held", HELD_OUT)):
         Path(name).write_text("".join(f"{line}\n" for line in lines))
     status, out, _ = run("vocab", "other", "right", "--held-out", "held", "--size", "4", "-o", "words")
