@@ -22,6 +22,10 @@ from lmmix.parallel import kernel
 # Rows of the table of arrays, each an address and a number of elements.
 WORD, BEGIN, SUFFIX, LOGP, BACKOFF, LEVEL, POOL, WORD_BEGIN, TABLE = range(9)
 
+# Rows of what is noted of each event, and their number.
+IDS, FOUND, START, STOP, SLOT = range(5)
+PLACES = 5
+
 SHORTEST = 5
 """Events that a lane walks at least: each lane but the first walks order − 2 more to find its context."""
 
@@ -49,17 +53,16 @@ _pointer: Any = intrinsic(_make_pointer)
 """_pointer(address) is the pointer with that address."""
 
 
-@kernel("i8(u1[::1], i8[:, ::1], b1, i4[::1])")
-def _look_up_words(text, arrays, eos, ids):
-    """Put the ids of the words of `text`, -1 for OOVs, and that of `</s>` with `eos` into `ids`.
+@kernel("i8(u1[::1], i8[:, ::1], b1, i4[:, ::1])")
+def _look_up_words(text, arrays, eos, places):
+    """Put the ids of the words of `text`, -1 for OOVs, and that of `</s>` with `eos` into the row IDS of `places`.
 
     Returns how many there are, or SPECIAL.
     """
     pool = carray(_pointer(arrays[POOL, 0]), arrays[POOL, 1], np.uint8)
     begin = carray(_pointer(arrays[WORD_BEGIN, 0]), arrays[WORD_BEGIN, 1], np.int64)
     table = carray(_pointer(arrays[TABLE, 0]), arrays[TABLE, 1], np.int32)
-    words = np.empty((3, ids.size), np.int64)
-    start, end, slot = words[0], words[1], words[2]
+    ids, start, stop, slot = places[IDS], places[START], places[STOP], places[SLOT]
     count = 0
     at = 0
     while at < text.size:
@@ -69,14 +72,14 @@ def _look_up_words(text, arrays, eos, ids):
         start[count] = at
         while at < text.size and not _is_space(text[np.uint64(at)]):
             at += 1
-        end[count] = at
+        stop[count] = at
         slot[count] = _hash(text, start[count], at) & (table.size - 1)
         _prefetch(table, slot[count])
         count += 1
     for i in range(count):
         _prefetch(begin, table[slot[i]])
     for i in range(count):
-        ids[i] = table[_find_slot_from(slot[i], text, start[i], end[i], pool, begin, table)]
+        ids[i] = table[_find_slot_from(slot[i], text, start[i], stop[i], pool, begin, table)]
         if ids[i] in (BOS, EOS):
             return SPECIAL
     if eos:
@@ -115,11 +118,11 @@ def _walk_sentence(arrays, bos, ids, out, found):
 @kernel([types.float64(_TEXT, _ARRAYS, types.boolean, types.boolean)])
 def _score_sentence(text, arrays, bos, eos):
     """The sum of ln p of the events of `text`; nan where `<s>` or `</s>` stands in it."""
-    places = np.empty((2, len(text) // 2 + 2), np.int32)
-    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places[0])
+    places = np.empty((PLACES, len(text) // 2 + 2), np.int32)
+    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places)
     if count == SPECIAL:
         return np.nan
-    ids, found = places[0, :count], places[1]
+    ids, found = places[IDS, :count], places[FOUND]
     for i in range(count):
         ids[i] = max(ids[i], UNK)
     out = np.empty(count)
@@ -136,12 +139,12 @@ def _score_events(text, arrays, bos, eos):
 
     Handing over an array that Python has made would take longer.
     """
-    places = np.empty((2, len(text) // 2 + 2), np.int32)
-    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places[0])
+    places = np.empty((PLACES, len(text) // 2 + 2), np.int32)
+    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places)
     if count == SPECIAL:
         raise ValueError
     events = np.empty(count, _EVENT)
-    ids, found = places[0, :count], places[1]
+    ids, found = places[IDS, :count], places[FOUND]
     for i in range(count):
         events[i].oov = ids[i] < 0
         ids[i] = max(ids[i], UNK)
