@@ -143,7 +143,7 @@ def _score_events(text, arrays, bos, eos):
     count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places)
     if count == SPECIAL:
         raise ValueError
-    events = np.empty(count, _EVENT)
+    events = np.empty(count, EVENT)
     ids, found = places[IDS, :count], places[FOUND]
     for i in range(count):
         events[i].oov = ids[i] < 0
