@@ -45,11 +45,10 @@ def _same_bytes(data, at, pool, lo, hi):
     return True
 
 
-@kernel("i8(u1[::1], i8, i8, u1[::1], i8[::1], i4[::1])")
-def _find_slot(data, lo, hi, pool, begin, table):
-    """The slot of `table` that holds the word `data[lo:hi]`, or the free slot where it belongs."""
+@kernel("i8(i8, u1[::1], i8, i8, u1[::1], i8[::1], i4[::1])")
+def _find_slot_from(slot, data, lo, hi, pool, begin, table):
+    """`_find_slot`, where the hash of the word has said that its slot is this one or one behind it."""
     mask = table.size - 1
-    slot = _hash(data, lo, hi) & mask
     while True:
         word = table[slot]
         if word < 0:
@@ -57,6 +56,12 @@ def _find_slot(data, lo, hi, pool, begin, table):
         if begin[word + 1] - begin[word] == hi - lo and _same_bytes(data, lo, pool, begin[word], begin[word + 1]):
             return slot
         slot = (slot + 1) & mask
+
+
+@kernel("i8(u1[::1], i8, i8, u1[::1], i8[::1], i4[::1])")
+def _find_slot(data, lo, hi, pool, begin, table):
+    """The slot of `table` that holds the word `data[lo:hi]`, or the free slot where it belongs."""
+    return _find_slot_from(_hash(data, lo, hi) & (table.size - 1), data, lo, hi, pool, begin, table)
 
 
 @kernel("i8(u1[::1], i8[::1], i8, i4[::1])")

@@ -26,5 +26,5 @@ def test_no_damage_of_the_arrays_crashes_or_hangs_a_query() -> None:
 @pytest.mark.slow
 def test_no_query_of_damaged_arrays_reads_or_writes_outside_them(tmp_path: Path) -> None:
     # Numba's cache does not notice this choice.
-    environment = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = {"NUMBA_BOUNDSCHECK": "1", "MALLOC_PERTURB_": "171", "NUMBA_CACHE_DIR": str(tmp_path)}
     assert last_seed(500, 900, **environment) == (499, "")

@@ -200,9 +200,10 @@ def _advance(bits, index, values, layout, chains, words, out, next_chains):
 def _distribution(bits, index, values, layout, chains, out):
     """out[i, w] becomes p(w) after the contexts chains[i]: from the unigrams up, each context overwrites its words.
 
-    `words` holds the last words of the children of the context before and of this one, by turns.
+    `words` holds the last words of the children of the context before and of this one, by turns; words from the start,
+    because damaged ranks may ask for some that were not found.
     """
-    words = np.empty((2, out.shape[1]), np.int64)
+    words = np.zeros((2, out.shape[1]), np.int64)
     for i in range(chains.shape[0]):
         for w in range(out.shape[1]):
             words[0, w] = w

@@ -15,12 +15,16 @@ import numpy as np
 from numba import carray, from_dtype, types
 from numba.extending import intrinsic
 
-from lmmix._text_kernels import BOS, EOS, UNK, _find_slot, _is_space
-from lmmix.ngram._query_kernels import END, FIRST, FROM, LANES, NODE, STRETCH, _walk
+from lmmix._text_kernels import BOS, EOS, UNK, _find_slot_from, _hash, _is_space
+from lmmix.ngram._query_kernels import END, FIRST, FROM, LANES, NODE, STRETCH, _prefetch, _walk
 from lmmix.parallel import kernel
 
 # Rows of the table of arrays, each an address and a number of elements.
 WORD, BEGIN, SUFFIX, LOGP, BACKOFF, LEVEL, POOL, WORD_BEGIN, TABLE = range(9)
+
+# Rows of what is noted of each event, and their number.
+IDS, FOUND, START, STOP, SLOT = range(5)
+PLACES = 5
 
 SHORTEST = 5
 """Events that a lane walks at least: each lane but the first walks order − 2 more to find its context."""
@@ -33,7 +37,8 @@ EVENT = np.dtype([("logp", np.float64), ("length", np.int32), ("oov", np.bool_)]
 
 _TEXT = types.ByteArray(types.uint8, 1, "C")
 _ARRAYS = types.int64[:, ::1]
-_EVENTS = from_dtype(EVENT)[::1]
+_EVENT = from_dtype(EVENT)
+_EVENTS = _EVENT[::1]
 
 
 def _make_pointer(_context, address):
@@ -48,29 +53,35 @@ _pointer: Any = intrinsic(_make_pointer)
 """_pointer(address) is the pointer with that address."""
 
 
-@kernel("i8(u1[::1], i8[:, ::1], b1, i4[::1])")
-def _look_up_words(text, arrays, eos, ids):
-    """Put the ids of the words of `text`, -1 for OOVs, and that of `</s>` with `eos` into `ids`.
+@kernel("i8(u1[::1], i8[:, ::1], b1, i4[:, ::1])")
+def _look_up_words(text, arrays, eos, places):
+    """Put the ids of the words of `text`, -1 for OOVs, and that of `</s>` with `eos` into the row IDS of `places`.
 
     Returns how many there are, or SPECIAL.
     """
     pool = carray(_pointer(arrays[POOL, 0]), arrays[POOL, 1], np.uint8)
     begin = carray(_pointer(arrays[WORD_BEGIN, 0]), arrays[WORD_BEGIN, 1], np.int64)
     table = carray(_pointer(arrays[TABLE, 0]), arrays[TABLE, 1], np.int32)
+    ids, start, stop, slot = places[IDS], places[START], places[STOP], places[SLOT]
     count = 0
     at = 0
     while at < text.size:
         if _is_space(text[np.uint64(at)]):
             at += 1
             continue
-        start = at
+        start[count] = at
         while at < text.size and not _is_space(text[np.uint64(at)]):
             at += 1
-        word = table[_find_slot(text, start, at, pool, begin, table)]
-        if word in (BOS, EOS):
-            return SPECIAL
-        ids[count] = word
+        stop[count] = at
+        slot[count] = _hash(text, start[count], at) & (table.size - 1)
+        _prefetch(table, slot[count])
         count += 1
+    for i in range(count):
+        _prefetch(begin, table[slot[i]])
+    for i in range(count):
+        ids[i] = table[_find_slot_from(slot[i], text, start[i], stop[i], pool, begin, table)]
+        if ids[i] in (BOS, EOS):
+            return SPECIAL
     if eos:
         ids[count] = EOS
         count += 1
@@ -99,6 +110,7 @@ def _walk_sentence(arrays, bos, ids, out, found):
         stretches[count, FROM], stretches[count, FIRST] = start, first
         stretches[count, END] = min(first + length, ids.size)
         stretches[count, NODE] = node if order > 1 else 0
+        _prefetch(begin, stretches[count, NODE])
         count += 1
     _walk(word, begin, suffix, logp, backoff, level[order], ids, stretches, 0, count, out, found)
 
@@ -106,11 +118,11 @@ def _walk_sentence(arrays, bos, ids, out, found):
 @kernel([types.float64(_TEXT, _ARRAYS, types.boolean, types.boolean)])
 def _score_sentence(text, arrays, bos, eos):
     """The sum of ln p of the events of `text`; nan where `<s>` or `</s>` stands in it."""
-    places = np.empty((2, len(text) // 2 + 2), np.int32)
-    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places[0])
+    places = np.empty((PLACES, len(text) // 2 + 2), np.int32)
+    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places)
     if count == SPECIAL:
         return np.nan
-    ids, found = places[0, :count], places[1]
+    ids, found = places[IDS, :count], places[FOUND]
     for i in range(count):
         ids[i] = max(ids[i], UNK)
     out = np.empty(count)
@@ -121,14 +133,18 @@ def _score_sentence(text, arrays, bos, eos):
     return total
 
 
-@kernel([types.int64(_TEXT, _ARRAYS, types.boolean, types.boolean, _EVENTS)])
-def _score_events(text, arrays, bos, eos, events):
-    """Fill `events` with what is said of each event of `text`; returns how many there are, or SPECIAL."""
-    places = np.empty((2, len(text) // 2 + 2), np.int32)
-    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places[0])
+@kernel([_EVENTS(_TEXT, _ARRAYS, types.boolean, types.boolean)])
+def _score_events(text, arrays, bos, eos):
+    """An array of what is said of each event of `text`; ValueError where `<s>` or `</s>` stands in it.
+
+    Handing over an array that Python has made would take longer.
+    """
+    places = np.empty((PLACES, len(text) // 2 + 2), np.int32)
+    count = _look_up_words(np.frombuffer(text, np.uint8), arrays, eos, places)
     if count == SPECIAL:
-        return count
-    ids, found = places[0, :count], places[1]
+        raise ValueError
+    events = np.empty(count, EVENT)
+    ids, found = places[IDS, :count], places[FOUND]
     for i in range(count):
         events[i].oov = ids[i] < 0
         ids[i] = max(ids[i], UNK)
@@ -140,4 +156,4 @@ def _score_events(text, arrays, bos, eos, events):
         while found[i] >= level[length + 1]:
             length += 1
         events[i].logp, events[i].length = out[i], length
-    return count
+    return events

@@ -46,11 +46,10 @@ class SentenceScorer:
     def events(self, text: str, bos: bool, eos: bool) -> np.ndarray:
         """See `lmmix.ngram.backoff.BackoffModel.full_scores`."""
         tokens = self._tokens(text)
-        events = np.empty((len(tokens) + 3) >> 1, kernels.EVENT)
-        count = kernels._score_events(tokens, self._arrays, bos, eos, events)
-        if count < 0:
-            raise _special_word(text)
-        return events[:count]
+        try:
+            return kernels._score_events(tokens, self._arrays, bos, eos)
+        except ValueError:
+            raise _special_word(text) from None
 
 
 def _tokens_of_words(text: str) -> bytearray:
