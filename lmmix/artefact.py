@@ -46,6 +46,9 @@ CHUNK_BYTES = 1 << 20
 SMALL_BYTES = 1 << 24
 """Files up to this size are compared with their checksums whenever they are loaded (some 10 ms)."""
 
+_PRIVATE = mmap.MAP_PRIVATE | 0x4000
+"""Copy-on-write without room set aside for copies (MAP_NORESERVE of Linux), so that a file may exceed the memory."""
+
 _PREFIX = struct.Struct("<8sIIII")
 _DTYPES = {"u1", "i4", "i8", "f4", "f8"}
 
@@ -207,7 +210,7 @@ def load_artefact(
                 f"{path}: {'truncated' if size < stop else 'too long'}: {size} bytes, but {last} ends at byte {stop}"
             )
         # Copy-on-write: the file never changes, and kernels, which take writable arrays only, are content.
-        content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        content = mmap.mmap(stream.fileno(), 0, _PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
     arrays = {place.name: _mapped(content, place) for place in places}
     _verify(path, places, arrays, verify)
     return header["meta"], arrays

@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lmmix.artefact import MAGIC
+from lmmix.artefact import MAGIC, read_header
 from lmmix.fileio import PathLike, explain_errors
 from lmmix.lm import LanguageModel, load
 from lmmix.mix.mixture import Mixture
 
 
 def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
-    """Kind, order, number of n-grams, vocabulary, bytes and signature of a model. Raises as `load` does.
+    """Kind, order, number of n-grams, vocabulary, bytes and signature of a model or of counts. Raises as `load` does.
 
     With `check` every byte of an .lmx file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
     been checked when they are loaded.
     """
     place = Path(path)
+    if place.is_file() and _is_artefact(place) and read_header(place)[0]["kind"] == "counts":
+        return _describe_counts(place)
     whole = check and place.is_file() and _is_artefact(place)
     model = _checked(path) if whole else load(path)
     files = [file for file in place.iterdir() if file.is_file()] if place.is_dir() else [place]
@@ -29,6 +31,15 @@ def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
     if check:
         facts["check"] = "every byte was looked at" if whole else "nothing more to check than loading did"
     return {**facts, "signature": model.signature}
+
+
+def _describe_counts(path: Path) -> dict[str, Any]:
+    from lmmix.ngram.count_artefact import read_lmc
+
+    counts, vocab = read_lmc(path)
+    ngrams = counts.tree.counts()
+    facts = {"kind": "NgramCounts", "bytes": path.stat().st_size, "order": len(ngrams), "ngrams": ngrams}
+    return {**facts, "words": len(vocab), "tokenizer": vocab.tokenizer, "vocab": vocab.fingerprint}
 
 
 def _is_artefact(path: Path) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmix import _text_kernels as kernels
-from lmmix.errors import InputError, SettingError
+from lmmix.errors import EventSpaceError, InputError, SettingError
 from lmmix.fileio import PathLike, decode_utf8
 from lmmix.parallel import thread_imap
 from lmmix.scratch import IN_MEMORY, Scratch
+from lmmix.tokenize import same_tokens
 from lmmix.tokenize import tokenizer as named_tokenizer
 from lmmix.vocab import SPACE, SPECIALS, Vocab, table_slots
 
@@ -119,6 +120,10 @@ class Encoder:
         if errors not in ("strict", "replace"):
             raise SettingError(f"errors is {errors!r}; it must be 'strict' or 'replace'")
         self.vocab = vocab
+        if vocab is not None and tokenizer is not None and not same_tokens(vocab.tokenizer, tokenizer):
+            raise EventSpaceError(
+                f"the words of the vocabulary are made by {vocab.tokenizer!r}; a text cannot be read with {tokenizer!r}"
+            )
         self.tokenizer = named_tokenizer(tokenizer or (vocab.tokenizer if vocab else "whitespace"))
         self.words = WordTable(Vocab.from_words([], self.tokenizer.name))
         self.errors, self.replace_specials, self.keep_empty_lines = errors, replace_specials, keep_empty_lines

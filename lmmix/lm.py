@@ -81,22 +81,24 @@ FOLDER_CONFIG = "lmmix.json"
 """The file of a model folder that says of what kind it is."""
 
 
-def load(path: PathLike, tokenizer: str | None = None) -> LanguageModel:
+def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
     """The language model in `path`: ARPA (plain or compressed), .lmx, KenLM binary, neural folder or mixture.
 
     `tokenizer` says what made the tokens of an ARPA file, which cannot say so itself (default: white space); other
-    models know, and are refused if they know better. Raises InputError for a missing file, FormatError for one that
-    is no language model or is damaged, EventSpaceError for another tokeniser.
+    models know, and are refused if they know better. `threads` read an ARPA file, by default all cores.
+
+    Raises InputError for a missing file, FormatError for one that is no language model or is damaged, EventSpaceError
+    for another tokeniser.
     """
     if str(path) == "-":
         raise InputError("-: a model cannot be read from standard input; give a file")
     reader = _reader(Path(path))
     module, function = reader.split(":")
     read = getattr(import_module(module), function)
-    if tokenizer is None:
-        return read(path)
-    model = read(path, tokenizer=tokenizer) if reader == _ARPA_READER else read(path)
-    if not same_tokens(model.vocab.tokenizer, tokenizer):
+    if reader == _ARPA_READER:
+        return read(path, tokenizer=tokenizer or "whitespace", threads=threads)
+    model = read(path)
+    if tokenizer is not None and not same_tokens(model.vocab.tokenizer, tokenizer):
         raise EventSpaceError(f"{path}: its tokens are made by {model.vocab.tokenizer!r}, not by {tokenizer!r}")
     return model
 

@@ -30,15 +30,14 @@ class MappedWriter:
         self._written = 0
         self._plain = os.fdopen(handle, "wb", closefd=False)
         self._windows: _Windows | None = None
+        self._no_windows = False
 
     def __enter__(self) -> MappedWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end_windows()
         self._plain.close()
-        if self._windows is not None:
-            self._windows.close()
-            os.ftruncate(self._handle, self._written)
 
     def write(self, data: Any) -> int:
         """Append bytes. Raises OSError; a full disk is noticed before anything is lost."""
@@ -55,12 +54,25 @@ class MappedWriter:
         self._plain.flush()
 
     def _add(self, data: memoryview) -> int:
-        if self._written < PLAIN_BYTES:
-            return self._plain.write(data[: PLAIN_BYTES - self._written])
-        if self._windows is None:
-            self._plain.flush()
-            self._windows = _Windows(self._handle, self._written)
-        return self._windows.copy(data)
+        if self._written < PLAIN_BYTES or self._no_windows:
+            return self._plain.write(data if self._no_windows else data[: PLAIN_BYTES - self._written])
+        try:
+            if self._windows is None:
+                self._plain.flush()
+                self._windows = _Windows(self._handle, self._written)
+            return self._windows.copy(data)
+        except OSError:
+            # No room for a whole window, or a file system that maps nothing: what is left is written as usual.
+            self._no_windows = True
+            self._end_windows()
+            self._plain.seek(self._written)
+            return self._add(data)
+
+    def _end_windows(self) -> None:
+        if self._windows is not None:
+            self._windows.close()
+            self._windows = None
+            os.ftruncate(self._handle, self._written)
 
 
 class _Windows:
@@ -68,10 +80,14 @@ class _Windows:
 
     def __init__(self, handle: int, start: int) -> None:
         self._handle = handle
-        self._pool = ThreadPoolExecutor(_THREADS)
+        self._pool, self._touching = ThreadPoolExecutor(1), ThreadPoolExecutor(_THREADS)
         self._end = start
         self._prepare()
-        self._open_next()
+        try:
+            self._open_next()
+        except OSError:
+            self.close()
+            raise
 
     def copy(self, data: memoryview) -> int:
         """Copy as much as the window holds; returns the number of bytes."""
@@ -84,20 +100,24 @@ class _Windows:
 
     def close(self) -> None:
         self._pool.shutdown()
+        self._touching.shutdown()
 
     def _open_next(self) -> None:
-        for touched in self._touched:
-            touched.result()
-        self._window, self._used = self._ahead, 0
+        """Go on to the window that was prepared. Raises OSError if that failed."""
+        self._window, self._used = self._ahead.result(), 0
         self._prepare()
 
     def _prepare(self) -> None:
-        """Reserve and map the next window, and have its pages touched by other threads."""
-        # Writing to a page that a full disk cannot hold would kill the process, so room is taken first.
-        os.posix_fallocate(self._handle, self._end, WINDOW_BYTES)
-        self._ahead = np.frombuffer(mmap.mmap(self._handle, WINDOW_BYTES, offset=self._end), np.uint8)
-        self._touched = [self._pool.submit(_touch, part) for part in np.split(self._ahead, _THREADS)]
+        """Have the next window made ready by another thread."""
+        self._ahead = self._pool.submit(self._made_ready, self._end)
         self._end += WINDOW_BYTES
+
+    def _made_ready(self, start: int) -> np.ndarray:
+        # Writing to a page that a full disk cannot hold would kill the process, so room is taken first.
+        os.posix_fallocate(self._handle, start, WINDOW_BYTES)
+        window = np.frombuffer(mmap.mmap(self._handle, WINDOW_BYTES, offset=start), np.uint8)
+        list(self._touching.map(_touch, np.split(window, _THREADS)))
+        return window
 
 
 def _touch(part: np.ndarray) -> None:

@@ -161,7 +161,7 @@ def _weights(probabilities: np.ndarray, temperature: float, top_k: int | None, u
         raise InputError("after some history no event but <unk> has a probability; allow <unk>")
     weights /= largest
     if temperature != 1.0:
-        with np.errstate(divide="ignore", under="ignore"):
+        with np.errstate(divide="ignore", under="ignore", over="ignore"):
             weights = np.exp(np.log(weights) / temperature)
     if top_k is not None and top_k < weights.shape[1]:
         kept = np.zeros_like(weights)

@@ -42,6 +42,9 @@ class Scratch:
         Where the nameless files lie; default: the system's folder for temporary files. They need about 40 bytes
         an n-gram and 20 a word of the text.
 
+    What is small beside the n-grams stays in memory: the vocabulary, the ends of sentences, what a thread works on at
+    a time (about 25 bytes for each occurrence of the most frequent word), and flags of a byte an n-gram for cut-offs.
+
     Raises SettingError for a budget below LEAST_BUDGET, InputError for a folder that cannot be written or is full.
     """
 

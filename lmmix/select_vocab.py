@@ -52,6 +52,8 @@ def select_vocab(
     """
     if size is not None and size < 1:
         raise SettingError(f"size is {size}; it must be 1 or more")
+    if min_count < 1:
+        raise SettingError(f"min_count is {min_count}; it must be 1 or more")
     unigrams = [(corpus.vocab, corpus.word_counts()) for corpus in corpora]
     if not unigrams:
         raise SettingError("no corpus to select words from")

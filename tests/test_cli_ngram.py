@@ -55,6 +55,12 @@ def test_discounts_of_a_report_can_be_given_again(run: Run, folder: Path) -> Non
         ("--memory 5M", "memory is 5M; it must be 400M or more"),
         ("--memory 2G --tmp nowhere", "nowhere: cannot keep temporary data"),
         ("--quantize 8", "out.arpa: --quantize and --float32 are for .lmx files"),
+        ("--quantize 99 -o out.lmx", "codes have from 2 to 16 bits"),
+        ("--memory 2G --float32 -o out.lmx", "--memory cannot bound the packing"),
+        ("--tmp .", "give --memory too"),
+        ("-o nowhere/out.arpa", "nowhere/out.arpa: cannot write: there is no folder"),
+        ("-o out.lmx.gz", "cannot be compressed"),
+        ("-o - --json", "--json prints to standard output"),
     ],
 )
 def test_mistakes_are_one_line(run: Run, folder: Path, options: str, message: str) -> None:
@@ -114,3 +120,52 @@ def test_sizes_and_numbers_that_are_none_are_usage_errors(run: Run, folder: Path
     for option, value in (("--memory", "2"), ("--memory", "much"), ("--min-counts", "1,x")):
         status, _, err = run("ngram", "train.txt", "-o", "out.arpa", option, value)
         assert status == 2 and repr(value) in err
+
+
+def test_held_out_text_of_counts_is_read_with_their_tokeniser(run: Run, folder: Path) -> None:
+    run("count", "train.txt", "-o", "chars.lmc", "--order", "3", "--tokenizer", "chars")
+    found = []
+    for options in ([], ["--tokenizer", "chars"]):
+        status, _, err = run(
+            "ngram", "--counts", "chars.lmc", "-o", "out.lmx", "--smoothing", "jm", "--held-out", "dev.txt", *options
+        )
+        assert status == 0, err
+        found.append(load("out.lmx").logp)
+    np.testing.assert_array_equal(*found)
+
+
+def test_damaged_counts_are_refused(run: Run, folder: Path) -> None:
+    from lmmix.artefact import load_artefact, save_artefact
+
+    run("count", "train.txt", "-o", "good.lmc", "--order", "3")
+    meta, arrays = load_artefact("good.lmc", "counts")
+    for name, place, value in (("suffix", -1, 10**9), ("word", 20, -1), ("count", 3, -2), ("level", 2, 5)):
+        damaged = {key: array.copy() for key, array in arrays.items()}
+        damaged[name][place] = value
+        save_artefact("bad.lmc", "counts", meta, damaged)
+        status, _, err = run("ngram", "--counts", "bad.lmc", "-o", "out.arpa")
+        assert status == 1 and f"bad.lmc: array '{name}'" in err
+    save_artefact("bad.lmc", "counts", meta, {key: array for key, array in arrays.items() if key != "vocab_pool"})
+    assert "bad.lmc: array 'vocab_pool' is missing" in run("ngram", "--counts", "bad.lmc", "-o", "out.arpa")[2]
+
+
+def test_info_of_counts(run: Run, folder: Path) -> None:
+    run("count", "train.txt", "-o", "train.lmc", "--order", "2")
+    status, out, _ = run("info", "train.lmc", "--json")
+    assert status == 0 and json.loads(out)["kind"] == "NgramCounts" and len(json.loads(out)["ngrams"]) == 2
+
+
+def test_small_models_are_pruned_and_tell_n_gram_lengths(run: Run, folder: Path) -> None:
+    run("ngram", "train.txt", "-o", "q.lmx", "--order", "3", "--quantize", "8")
+    status, _, err = run("prune", "q.lmx", "pruned.lmx", "--threshold", "0.01", "--quantize", "8")
+    assert status == 0, err
+    assert (folder / "pruned.lmx").stat().st_size < (folder / "q.lmx").stat().st_size
+    status, out, _ = run("ppl", "q.lmx", "dev.txt", "--tokens")
+    assert status == 0 and all(line.split("\t")[2].isdigit() for line in out.splitlines()[1:])
+
+
+def test_renormalised_scores_are_probabilities(run: Run, folder: Path) -> None:
+    run("ngram", "train.txt", "-o", "scores.lmx", "--smoothing", "stupid")
+    run("prune", "scores.lmx", "model.lmx", "--renormalise")
+    status, _, err = run("ppl", "model.lmx", "dev.txt")
+    assert status == 0 and "not probabilities" not in err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmmix import mapped_writer
-from lmmix.errors import InputError
 from lmmix.fileio import atomic_write
 
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -36,18 +37,46 @@ def test_file_holds_what_was_written(tmp_path_factory, plain: int, sizes: list[i
     assert path.read_bytes() == b"".join(parts)
 
 
-def test_full_disk_leaves_the_old_file(tmp_path: Path, small_windows: None, monkeypatch: pytest.MonkeyPatch) -> None:
+class _Disk:
+    """A disk that has room for so many windows, and for so many more bytes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, windows: int) -> None:
+        self.windows, self.reserve = windows, os.posix_fallocate
+        monkeypatch.setattr(os, "posix_fallocate", self)
+
+    def __call__(self, *arguments: int) -> None:
+        self.windows -= 1
+        if self.windows < 0:
+            raise OSError(28, "No space left on device")
+        self.reserve(*arguments)
+
+
+@pytest.mark.parametrize("windows", [0, 1, 2, 5])
+def test_without_room_for_a_window_the_rest_is_written_plainly(
+    tmp_path: Path, small_windows: None, monkeypatch: pytest.MonkeyPatch, windows: int
+) -> None:
+    _Disk(monkeypatch, windows)
+    content = os.urandom(20 * PAGE + 17)
+    with atomic_write(tmp_path / "file") as stream:
+        for at in range(0, len(content), 1000):
+            stream.write(content[at : at + 1000])
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    reserve, calls = os.posix_fallocate, []
-
-    def full(*arguments: int) -> None:
-        calls.append(arguments)
-        if len(calls) > 3:
-            raise OSError(28, "No space left on device")
-        reserve(*arguments)
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(InputError, match="file: cannot write: No space left on device"), atomic_write(path) as stream:
-        stream.write(bytes(20 * PAGE))
+    code = (
+        "import resource, signal, sys; from lmmix import mapped_writer; from lmmix.fileio import atomic_write\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "mapped_writer.PLAIN_BYTES, mapped_writer.WINDOW_BYTES = 4096, 8192\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))\n"
+        "try:\n"
+        "    with atomic_write(sys.argv[1]) as stream:\n"
+        "        stream.write(bytes(100000))\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"InputError {path}: cannot write: File too large\n"
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]

@@ -10,9 +10,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from lmmix.ngram.backoff import BackoffModel
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -56,11 +59,26 @@ vocab_option = click.option("--vocab", metavar="FILE", help="Vocabulary, one wor
 def memory_options(function: Function) -> Function:
     """Options that bound the memory of a command."""
     for option in (
-        click.option("--tmp", metavar="DIR", help="Folder of temporary data, for --memory; default: the system's."),
+        click.option("--tmp", metavar="DIR", help="Folder on a disk for --memory; default: the system's."),
         click.option("--memory", type=Size(), metavar="SIZE", help="Keep to so much memory (2G), the rest on disk."),
     ):
         function = option(function)
     return function
+
+
+def load_ngram(path: str, tokenizer: str | None, threads: int | None) -> BackoffModel:
+    """The n-gram model in a file, unpacked if it is a small .lmx. Raises SettingError for a model of another family."""
+    from lmmix.errors import SettingError
+    from lmmix.lm import load
+    from lmmix.ngram.backoff import BackoffModel
+
+    model: Any = load(path, tokenizer, threads)
+    # Asked for what it can do: the class has kernels that other models need not load.
+    if hasattr(model, "unpacked"):
+        return model.unpacked(threads)
+    if not isinstance(model, BackoffModel):
+        raise SettingError(f"{path}: this takes n-gram models (ARPA or .lmx), not a {type(model).__name__}")
+    return model
 
 
 def packing_options(function: Function) -> Function:
@@ -129,6 +147,21 @@ model_tokenizer_option = click.option(
 )
 
 
+def check_output(output: str, as_json: bool = False) -> None:
+    """Find out before long work whether its result can be written. Raises SettingError, InputError."""
+    from lmmix.errors import InputError, SettingError
+
+    if output == "-":
+        if as_json:
+            raise SettingError("--json prints to standard output, where the result would go; give the result a name")
+        return
+    folder = os.path.dirname(os.path.realpath(output))
+    if not os.path.isdir(folder):
+        raise InputError(f"{output}: cannot write: there is no folder {folder}")
+    if ".lmx." in os.path.basename(output):
+        raise SettingError(f"{output}: an .lmx file is mapped into memory and cannot be compressed")
+
+
 def refuse_overwriting(output: str, inputs: tuple[str, ...]) -> None:
     """Raise SettingError if the output would replace one of the inputs."""
     from lmmix.errors import SettingError
@@ -154,7 +187,7 @@ def with_progress(function: Function) -> Function:
 
 
 class _TerminalDisplay:
-    """One bar at a time on standard error; a task within a task shows in place of the outer one."""
+    """One bar at a time on standard error; a task within a task does not show."""
 
     def __init__(self) -> None:
         self._depth = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 
 from lmmix.cli.common import (
+    check_output,
     check_packing,
     json_option,
+    load_ngram,
     model_tokenizer_option,
     packing_options,
     print_json,
@@ -18,9 +19,6 @@ from lmmix.cli.common import (
     threads_option,
     with_progress,
 )
-
-if TYPE_CHECKING:
-    from lmmix.ngram.backoff import BackoffModel
 
 FST_SUFFIXES = (".fst.txt", ".fst.txt.gz", ".fst.txt.bz2", ".fst.txt.xz", ".fst.txt.zst")
 
@@ -58,13 +56,16 @@ def command(
     lmmix convert --repair strange.arpa clean.arpa
     lmmix convert model.lmx model.fst.txt --backoff-label '#0'
     """
-    from lmmix.errors import SettingError
+    from lmmix.ngram.arpa import read_arpa
+    from lmmix.ngram.closure import with_suffixes
 
     check_packing(target, quantize, float32)
-    if as_json and target == "-":
-        raise SettingError("--json prints to standard output, where the model would go; give the model a name")
+    check_output(target, as_json)
     refuse_overwriting(target, (source,))
-    model = _read(source, repair, tokenizer, threads)
+    if repair:
+        model = with_suffixes(read_arpa(source, True, tokenizer or "whitespace", threads))
+    else:
+        model = load_ngram(source, tokenizer, threads)
     signature = model.signature
     if target.endswith(FST_SUFFIXES):
         from lmmix.ngram.fst_write import write_fst
@@ -74,21 +75,3 @@ def command(
         signature = save_model(model, target, quantize, float32, threads)
     if as_json:
         print_json({"ngrams": model.tree.counts(), "bytes": os.path.getsize(target), "signature": signature})
-
-
-def _read(source: str, repair: bool, tokenizer: str | None, threads: int | None) -> BackoffModel:
-    from lmmix.errors import SettingError
-    from lmmix.lm import load
-    from lmmix.ngram.arpa import read_arpa
-    from lmmix.ngram.backoff import BackoffModel
-    from lmmix.ngram.closure import with_suffixes
-
-    if repair:
-        return with_suffixes(read_arpa(source, True, tokenizer or "whitespace"))
-    model = load(source, tokenizer)
-    # Asked for what it can do: the class has kernels that other models need not load.
-    if hasattr(model, "unpacked"):
-        return model.unpacked(threads)
-    if not isinstance(model, BackoffModel):
-        raise SettingError(f"{source}: only n-gram models (ARPA or .lmx) can be converted")
-    return model

@@ -8,6 +8,7 @@ import click
 
 from lmmix.cli.common import (
     Numbers,
+    check_output,
     json_option,
     output_option,
     print_json,
@@ -78,8 +79,10 @@ def command(
     from lmmix.vocab import Vocab
     from lmmix.weighted import read_weighted_corpus
 
+    check_output(output, as_json)
     refuse_overwriting(output, (*inputs, vocab or "-", weights or "-"))
     words = Vocab.read(vocab, tokenizer) if vocab else None
+    length = 5 if order is None else order
     reading: dict[str, Any] = {
         "tokenizer": tokenizer,
         "errors": errors,
@@ -96,10 +99,10 @@ def command(
         counts, words = read_counts(inputs, words, order=order, tokenizer=named, threads=threads)
     elif weights:
         corpus, weight = read_weighted_corpus(inputs, weights, words, **reading)
-        counts, words = count_ngrams(corpus, order or 5, threads, weight), corpus.vocab
+        counts, words = count_ngrams(corpus, length, threads, weight), corpus.vocab
     else:
         corpus = read_corpus(inputs, words, **reading)
-        counts, words = count_ngrams(corpus, order or 5, threads), corpus.vocab
+        counts, words = count_ngrams(corpus, length, threads), corpus.vocab
     if min_counts:
         counts = cut_off(counts, min_counts)
     only = (order or counts.tree.order) if only_order else None

@@ -11,6 +11,7 @@ import click
 from lmmix.cli.common import (
     Function,
     Numbers,
+    check_output,
     check_packing,
     json_option,
     memory_options,
@@ -115,7 +116,7 @@ def command(
     lmmix ngram train.txt -o tuned.lmx --tune-discounts dev.txt
     lmmix ngram small.txt -o small.lmx --smoothing wb,mkn
     lmmix ngram train.txt -o katz.arpa --order 3 --smoothing katz --closed
-    lmmix ngram huge.txt.gz -o huge.lmx --memory 2G --tmp /scratch --quantize 8
+    lmmix ngram huge.txt.gz -o huge.lmx --memory 2G --tmp /scratch
     lmmix ngram --counts a.counts b.lmc -o ab.arpa
     lmmix ngram train.txt -o weighted.arpa --weights weights.txt --smoothing wb
     """
@@ -123,9 +124,14 @@ def command(
     from lmmix.scratch import Scratch
     from lmmix.vocab import Vocab
 
+    check_output(output, as_json)
     check_packing(output, quantize, float32)
     if sum(map(bool, (from_counts, weights, memory))) > 1:
         raise SettingError("--counts, --weights and --memory exclude one another; choose one")
+    if memory and (quantize is not None or float32):
+        raise SettingError("--memory cannot bound the packing of a model: write it as it is, then lmmix convert it")
+    if tmp and not memory:
+        raise SettingError("--tmp is the folder for what --memory keeps on disk; give --memory too")
     held_out, dev = smoothing["held_out"], smoothing["tune_discounts"]
     refuse_overwriting(output, (*inputs, *(path for path in (vocab, weights, held_out, dev) if path)))
     reading: dict[str, Any] = {
@@ -158,6 +164,7 @@ def _settings(
     from lmmix.corpus import read_corpus
     from lmmix.ngram.settings import SmoothingSettings
 
+    reading = {**reading, "tokenizer": words.tokenizer}
     return SmoothingSettings(
         interpolated=False if backoff else None,
         interpolate_unigrams=not backoff_unigrams,

@@ -53,7 +53,7 @@ def command(
     from lmmix.lm import load
     from lmmix.score import perplexity
 
-    language_model = load(model, tokenizer)
+    language_model = load(model, tokenizer, threads)
     # Where words are shown, the text keeps a vocabulary of its own, which knows how OOVs are spelt.
     vocab = None if tokens else language_model.vocab
     made_by = language_model.vocab.tokenizer

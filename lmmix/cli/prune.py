@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from lmmix.cli.common import (
+    check_output,
+    check_packing,
     json_option,
+    load_ngram,
     model_tokenizer_option,
+    packing_options,
     print_json,
     print_table,
     refuse_overwriting,
+    save_model,
     threads_option,
     with_progress,
 )
-
-if TYPE_CHECKING:
-    from lmmix.ngram.backoff import BackoffModel
 
 
 @click.command()
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     "for Kneser-Ney models) or another model's file.",
 )
 @click.option("--min-order", type=int, default=2, show_default=True, help="The shortest n-grams that may go.")
+@packing_options
 @model_tokenizer_option
 @threads_option
 @json_option
@@ -49,6 +50,8 @@ def command(
     only_renormalise: bool,
     history: str,
     min_order: int,
+    quantize: int | None,
+    float32: bool,
     tokenizer: str | None,
     threads: int | None,
     as_json: bool,
@@ -66,30 +69,21 @@ def command(
 
     files = (source,) if history in HISTORIES else (source, history)
     refuse_overwriting(target, files)
+    check_output(target, as_json)
+    check_packing(target, quantize, float32)
     if [threshold is not None, size is not None, only_renormalise].count(True) != 1:
         raise SettingError("give one of --threshold, --target and --renormalise")
-    model = _load_ngram(source, tokenizer)
+    model = load_ngram(source, tokenizer, threads)
     if only_renormalise:
         result = renormalise(model, threads)
     else:
-        by = history if history in HISTORIES else _load_ngram(history, tokenizer)
+        by = history if history in HISTORIES else load_ngram(history, tokenizer, threads)
         result = prune_entropy(model, threshold, size, by, min_order, threads)
-    result.save(target, threads)
+    signature = save_model(result, target, quantize, float32, threads)
     before, after = model.tree.counts(), result.tree.counts()
     if as_json:
-        print_json({"before": before, "after": after, "signature": result.signature})
+        print_json({"before": before, "after": after, "signature": signature})
     elif target != "-":
         rows = [[f"{n}-grams", str(a), str(b)] for n, (a, b) in enumerate(zip(before, after), 1)]
         print_table([target, "before", "after"], [*rows, ["all", str(sum(before)), str(sum(after))]])
-        click.echo(result.signature)
-
-
-def _load_ngram(path: str, tokenizer: str | None) -> BackoffModel:
-    from lmmix.errors import SettingError
-    from lmmix.lm import load
-    from lmmix.ngram.backoff import BackoffModel
-
-    model = load(path, tokenizer)
-    if not isinstance(model, BackoffModel):
-        raise SettingError(f"{path}: only n-gram models (ARPA or .lmx) can be pruned, or tell of histories")
-    return model
+        click.echo(signature)

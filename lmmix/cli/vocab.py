@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lmmix.cli.common import (
+    check_output,
     json_option,
     output_option,
     print_json,
@@ -52,6 +53,7 @@ def command(
     def read(paths: tuple[str, ...]) -> Corpus:
         return read_corpus(paths, tokenizer=tokenizer, errors=errors, replace_specials=replace_specials)
 
+    check_output(output, as_json)
     refuse_overwriting(output, (*texts, held_out or "-"))
     facts: dict[str, Any] = {}
     if held_out:

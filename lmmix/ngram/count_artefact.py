@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from lmmix.artefact import load_artefact, save_artefact
+import numpy as np
+
+from lmmix.artefact import check_fields, load_artefact, save_artefact
+from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.ngram.counts import NgramCounts
 from lmmix.ngram.tree import NgramTree
+from lmmix.ngram.tree_check import check_structure, check_vocab
 from lmmix.vocab import Vocab
 
 KIND = "counts"
 SUFFIX = ".lmc"
+
+_META = {"tokenizer": str, "fingerprint": str}
+_ARRAYS = {"level": "i8", "word": "i4", "begin": "i4", "suffix": "i4", "vocab_pool": "u1", "vocab_begin": "i8"}
 
 
 def write_lmc(counts: NgramCounts, vocab: Vocab, path: PathLike) -> None:
@@ -29,9 +36,19 @@ def write_lmc(counts: NgramCounts, vocab: Vocab, path: PathLike) -> None:
 
 
 def read_lmc(path: PathLike) -> tuple[NgramCounts, Vocab]:
-    """Map the counts in `path` into memory. Raises FormatError for a damaged file or one of another kind."""
-    meta, arrays = load_artefact(path, KIND)
+    """Map the counts in `path` into memory, after a look at every byte, since training uses them all.
+
+    Raises FormatError, naming array and place, for a damaged file or one of another kind.
+    """
+    meta, arrays = load_artefact(path, KIND, verify=True)
+    whole = "count" in arrays and arrays["count"].dtype == np.int32
+    check_fields(path, meta, arrays, _META, {**_ARRAYS, "count": "i4" if whole else "f8"})
+    check_vocab(path, arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"], full=True)
     vocab = Vocab(arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"])
     vocab.fingerprint = meta["fingerprint"]
     tree = NgramTree(arrays["level"], arrays["word"], arrays["begin"], arrays["suffix"])
-    return NgramCounts(tree, arrays["count"]), vocab
+    check_structure(path, tree, len(vocab), full=True)
+    count = arrays["count"]
+    if len(count) != tree.size or not ((count >= 0) & (count < np.inf)).all():
+        raise FormatError(f"{path}: array 'count' does not hold a number from 0 up for each of {tree.size} nodes")
+    return NgramCounts(tree, count), vocab

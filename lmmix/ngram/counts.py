@@ -25,6 +25,8 @@ from lmmix.scratch import IN_MEMORY, Scratch
 PIECE_POSITIONS = 1 << 21
 """Positions a thread sorts at a time; fixed, so that the result does not depend on the threads."""
 
+MAX_COUNT = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class NgramCounts:
@@ -34,7 +36,7 @@ class NgramCounts:
     ----------
     tree : NgramTree
         Which n-grams there are. All words of the vocabulary are unigrams, with count 0 if need be.
-    count : (M,) int32, or float64 where lines have weights
+    count : (M,) int32, or float64 where lines have weights that are not whole
         Occurrences, aligned with the nodes of the tree; 0 at node 0.
     """
 
@@ -76,10 +78,19 @@ class _Arrays:
         self._children_end = int(ends[-1]) if len(ends) else self._children_end
         self.begin.append(ends)
 
-    def finished(self, level: np.ndarray, weighted: bool) -> NgramCounts:
-        """The tree and the counts, or the weights."""
+    def finished(self, level: np.ndarray, weights: np.ndarray | None) -> NgramCounts:
+        """The tree with the counts, or the sums of weights."""
         tree = NgramTree(level, self.word.stored(), self.begin.stored(), self.suffix.stored())
-        return NgramCounts(tree, (self.weight if weighted else self.count).stored())
+        if weights is None:
+            return NgramCounts(tree, self.count.stored())
+        total = self.weight.stored()
+        whole = are_whole(weights) and total.max() <= MAX_COUNT
+        return NgramCounts(tree, total.astype(np.int32) if whole else total)
+
+
+def are_whole(weights: np.ndarray) -> bool:
+    """Whether weights of sentences are whole numbers, so that counts are."""
+    return bool((weights == np.floor(weights)).all())
 
 
 def count_ngrams(
@@ -92,8 +103,8 @@ def count_ngrams(
     """Count the n-grams of orders 1…`order`; an n-gram never crosses the end of a sentence.
 
     An order beyond the longest sentence gives levels without n-grams. With `weights` (S,) float64, above 0, every
-    sentence counts as often as its weight says, and counts are float64. What is large lies in `scratch`. Raises
-    SettingError.
+    sentence counts as often as its weight says; counts are float64 then, unless all weights are whole. What is large
+    lies in `scratch`. Raises SettingError.
     """
     if not 1 <= order <= MAX_ORDER:
         raise SettingError(f"order is {order}; it must be from 1 to {MAX_ORDER}")
@@ -121,7 +132,7 @@ def count_ngrams(
                 _note_nodes(pieces, int(level[n]), node_at, threads)
                 pieces = _longer(seq, pieces, n, word_bits, arrays, threads)
             advance(1)
-    return arrays.finished(level, weighted=weights is not None)
+    return arrays.finished(level, weights)
 
 
 def _check_size(number: int, of_what: str) -> None:
@@ -146,21 +157,29 @@ def _unigrams(seq: np.ndarray, size: int, arrays: _Arrays, scratch: Scratch) -> 
     """All words of the vocabulary, in pieces with about PIECE_POSITIONS positions each."""
     pos, group = scratch.empty(len(seq), np.int32), np.zeros(size + 1, np.int64)
     kernels._sort_by_word(seq, pos, group)
-    cuts = np.searchsorted(group, np.arange(PIECE_POSITIONS, len(seq), PIECE_POSITIONS))
-    bounds = list(pairwise(np.unique(np.concatenate([[0], cuts, [size]])).tolist()))
-    words, counts = np.arange(size, dtype=np.int32), np.diff(group).astype(np.int32)
-    for lo, hi in bounds:
-        arrays.add(words[lo:hi], counts[lo:hi])
-    places = [pos[group[lo] : group[hi]] for lo, hi in bounds]
-    return _stored_pieces(places, [hi - lo for lo, hi in bounds], arrays)
+    arrays.add(np.arange(size, dtype=np.int32), np.diff(group).astype(np.int32))
+    return _stored_pieces([pos], [size], arrays)
 
 
 def _stored_pieces(places: list[np.ndarray], sizes: list[int], arrays: _Arrays) -> list[_Piece]:
-    """The n-grams that were added last: as many pieces as there are `places`, with `sizes` n-grams each."""
+    """The n-grams that were added last: `sizes` of them start at each of `places`, cut where those are long."""
     first = len(arrays.word) - sum(sizes)
     word, count = arrays.word.stored(first), arrays.count.stored(first)
     bounds = pairwise(np.cumsum([0, *sizes]).tolist())
-    return [_Piece(pos, word[lo:hi], count[lo:hi]) for pos, (lo, hi) in zip(places, bounds)]
+    whole = [_Piece(pos, word[lo:hi], count[lo:hi]) for pos, (lo, hi) in zip(places, bounds)]
+    return [part for piece in whole for part in _cut(piece)]
+
+
+def _cut(piece: _Piece) -> list[_Piece]:
+    """Parts with about PIECE_POSITIONS positions each, as far as single n-grams allow."""
+    positions = len(piece.pos)
+    if positions < 2 * PIECE_POSITIONS:
+        return [piece]
+    ends = np.cumsum(piece.count, dtype=np.int64)
+    cuts = 1 + np.searchsorted(ends, np.arange(PIECE_POSITIONS, positions, PIECE_POSITIONS))
+    bounds = pairwise(np.unique(np.concatenate([[0], cuts, [len(ends)]])).tolist())
+    starts = np.append(0, ends)
+    return [_Piece(piece.pos[starts[lo] : starts[hi]], piece.word[lo:hi], piece.count[lo:hi]) for lo, hi in bounds]
 
 
 def _longer(

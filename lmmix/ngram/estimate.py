@@ -11,7 +11,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.ngram import _smooth_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.counts import MAX_ORDER, NgramCounts, count_ngrams
+from lmmix.ngram.counts import MAX_ORDER, NgramCounts, are_whole, count_ngrams
 from lmmix.ngram.cutoffs import minimum_counts, without_rare
 from lmmix.ngram.held_out import HeldOut
 from lmmix.ngram.kneser_ney import adjusted_counts
@@ -87,7 +87,7 @@ def train_ngram(
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
     if 1 <= order <= MAX_ORDER:
         # Before the long work of counting, which refuses other orders.
-        _check_fractions(_checked(settings, order), fractions=weights is not None)
+        _check_fractions(_checked(settings, order), fractions=weights is not None and not are_whole(weights))
     counts = count_ngrams(corpus, order, threads, weights, scratch)
     return estimate(counts, corpus.vocab, settings, threads, scratch)
 
@@ -176,7 +176,10 @@ def _estimated(
     contexts = int(tree.level[tree.order])
     forms = settings.forms(smoothings)
     prob, backoff = scratch.empty(tree.size, np.float64), scratch.empty(contexts, np.float64)
-    estimates = Estimates(prob, backoff, np.zeros(contexts) if BACKOFF in forms[1:] else None)
+    rest = scratch.empty(contexts, np.float64) if BACKOFF in forms[1:] else None
+    if rest is not None:
+        rest[:] = 0.0
+    estimates = Estimates(prob, backoff, rest)
     estimates.prob[0] = space.uniform
     rules: list[Rule] = []
     lower_minimum = 0.0

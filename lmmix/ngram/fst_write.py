@@ -36,10 +36,14 @@ def write_fst(model: BackoffModel, path: PathLike, backoff_label: str = EPSILON,
     """
     _check_label(model.vocab, backoff_label)
     model = with_suffixes(model)
-    with atomic_write(f"{path}.syms") as stream:
-        symbols = [EPSILON, *model.vocab.words, *([backoff_label] if backoff_label != EPSILON else [])]
-        stream.write("".join(f"{symbol}\t{number}\n" for number, symbol in enumerate(symbols)).encode())
-    with atomic_write(path) as stream, task(f"writing {path}", model.tree.size) as advance:
+    symbols = [EPSILON, *model.vocab.words, *([backoff_label] if backoff_label != EPSILON else [])]
+    # Neither file is there before the other is whole.
+    with (
+        atomic_write(f"{path}.syms") as table,
+        atomic_write(path) as stream,
+        task(f"writing {path}", model.tree.size) as advance,
+    ):
+        table.write("".join(f"{symbol}\t{number}\n" for number, symbol in enumerate(symbols)).encode())
         for blocks in thread_imap(partial(_format, model, _states(model), backoff_label), _pieces(model), threads):
             for block in blocks:
                 stream.write(block)

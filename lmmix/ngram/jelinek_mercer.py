@@ -77,7 +77,9 @@ class JelinekMercer:
         known = known[total[at[known]] > 0]
         sums = total[at[known]]
         ngram = held_out.ngram[counts.order - 1][known]
-        seen = np.where(ngram >= 0, counts.counts[ngram], 0) / sums
+        # What cut-offs leave out has no part in the model that the weights are for.
+        kept = (ngram >= 0) & (counts.raw[ngram] >= counts.minimum)
+        seen = np.where(kept, counts.counts[ngram], 0) / sums
         size = 1 + int(buckets(total.max(keepdims=True), 64)[0])
         return JelinekMercerRule(fit_weights(seen, held_out.prob[known], buckets(sums, size), size))
 

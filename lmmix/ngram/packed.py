@@ -132,13 +132,15 @@ class PackedModel:
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus` given the words before it in its sentence."""
-        return self._score(corpus.recode(self.vocab), threads)[0]
+        return self.score_with_lengths(corpus, threads)[0]
 
     def hit_lengths(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) int64: words in the longest known n-gram that ends in each event."""
-        return self._score(corpus.recode(self.vocab), threads)[1]
+        return self.score_with_lengths(corpus, threads)[1]
 
-    def _score(self, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+    def score_with_lengths(self, corpus: Corpus, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) ln p of each event, and (T,) int64 words in the longest known n-gram that ends in it."""
+        corpus = corpus.recode(self.vocab)
         logp, lengths = np.empty(len(corpus.ids)), np.empty(len(corpus.ids), np.int64)
 
         def score(piece: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lmmix.errors import InputError
+from lmmix.lm import NO_DISTRIBUTION
 from lmmix.ngram import _prune_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import NgramTree
@@ -26,7 +27,7 @@ def renormalise(model: BackoffModel, threads: int | None = None) -> BackoffModel
     have probability 0.
     """
     normal = normalised(model, threads)[0]
-    normal.signature = f"{model.signature}|renormalised"
+    normal.signature += "|renormalised"
     return normal
 
 
@@ -48,7 +49,9 @@ def normalised(model: BackoffModel, threads: int | None) -> tuple[BackoffModel, 
             kernels._renormalise(tree.level, tree.begin, tree.suffix, lo, hi, logp, backoff, lower)
 
         over_contexts(tree, n, renormalise_piece, threads)
-    return BackoffModel(tree, logp, backoff, model.vocab, model.signature), lower
+    # Whatever the numbers were, they are probabilities now.
+    signature = model.signature.replace(f"|{NO_DISTRIBUTION}", "")
+    return BackoffModel(tree, logp, backoff, model.vocab, signature), lower
 
 
 def over_contexts(tree: NgramTree, order: int, work: Callable[[int, int], None], threads: int | None) -> None:

@@ -96,5 +96,5 @@ class NgramTree:
             suffix[lost] = self.suffix[suffix[lost]]
             lost = lost[~keep[suffix[lost]]]
         level = number[self.level].astype(np.int64)
-        begin = scratch.taken(number, scratch.taken(self.begin, np.append(nodes[: level[self.order]], -1)))
+        begin = scratch.taken(number, scratch.taken(self.begin, np.append(nodes[: level[self.order]], np.int32(-1))))
         return NgramTree(level, scratch.taken(self.word, nodes), begin, scratch.taken(number, suffix)), nodes

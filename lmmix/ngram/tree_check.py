@@ -60,19 +60,31 @@ def check_tree(path: PathLike, tree: NgramTree, logp: np.ndarray, backoff: np.nd
     context, children follow one another, every suffix is the longest known one, probabilities are at most 1 and
     that of `<s>` is 0, no number is nan.
     """
+    check_structure(path, tree, words, full)
+    for name, array, size in (("logp", logp, tree.size), ("backoff", backoff, int(tree.level[-2]))):
+        _check_size(path, name, array, size)
+    if full:
+        _check_numbers(path, tree, logp, backoff)
+
+
+def check_structure(path: PathLike, tree: NgramTree, words: int, full: bool) -> None:
+    """The part of `check_tree` that concerns the tree alone."""
     _check_levels(path, tree, words)
-    nodes, contexts = tree.size, int(tree.level[-2])
-    arrays = {"word": tree.word, "suffix": tree.suffix, "logp": logp, "begin": tree.begin, "backoff": backoff}
-    sizes = {"word": nodes, "suffix": nodes, "logp": nodes, "begin": contexts + 1, "backoff": contexts}
-    for name, size in sizes.items():
-        if len(arrays[name]) != size:
-            raise FormatError(f"{path}: array {name!r} has {len(arrays[name])} places; 'level' asks for {size}")
+    contexts = int(tree.level[-2])
+    for name, array, size in (
+        ("word", tree.word, tree.size), ("suffix", tree.suffix, tree.size), ("begin", tree.begin, contexts + 1),
+    ):  # fmt: skip
+        _check_size(path, name, array, size)
     starts = tree.begin[tree.level[:-1]]
     _refuse(path, "begin", starts != tree.level[1:], "an order does not begin where 'level' says", tree.level[:-1])
     if full:
         _check_words(path, tree, words)
         _check_suffixes(path, tree)
-        _check_numbers(path, tree, logp, backoff)
+
+
+def _check_size(path: PathLike, name: str, array: np.ndarray, size: int) -> None:
+    if len(array) != size:
+        raise FormatError(f"{path}: array {name!r} has {len(array)} places; 'level' asks for {size}")
 
 
 def _check_levels(path: PathLike, tree: NgramTree, words: int) -> None:
