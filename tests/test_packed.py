@@ -266,7 +266,7 @@ class TestCommands:
             (("out.arpa", "--quantize", "8"), "out.arpa: --quantize and --float32 are for .lmx files"),
             (("out.lmx", "--quantize", "8", "--float32"), "exclude each other"),
             (("out.lmx", "--quantize", "1"), "quantised to 1 bits"),
-            (("-", "--json"), "give the model a name"),
+            (("-", "--json"), "give the result a name"),
         ],
     )
     def test_refusals(self, corpus: Corpus, tmp_path: Path, options: tuple[str, ...], message: str) -> None:
