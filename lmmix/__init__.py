@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
-    from lmmix.sample import sample, top_k
+    from lmmix.ngram.prune import prune_entropy
+    from lmmix.ngram.settings import SmoothingSettings
+    from lmmix.sampling import sample, top_k
     from lmmix.score import perplexity
+    from lmmix.scratch import Scratch
     from lmmix.vocab import Vocab
 
 _HOMES = {
@@ -35,10 +38,13 @@ _HOMES = {
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",
     "rescore": "lmmix.nbest.rescore",
-    "sample": "lmmix.sample",
-    "top_k": "lmmix.sample",
+    "sample": "lmmix.sampling",
+    "top_k": "lmmix.sampling",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "prune_entropy": "lmmix.ngram.prune",
+    "SmoothingSettings": "lmmix.ngram.settings",
+    "Scratch": "lmmix.scratch",
 }
 
 __all__ = [
@@ -46,11 +52,14 @@ __all__ = [
     "LanguageModel",
     "LmmixError",
     "Mixture",
+    "Scratch",
+    "SmoothingSettings",
     "Vocab",
     "fit_em",
     "fit_mixture",
     "load",
     "perplexity",
+    "prune_entropy",
     "read_corpus",
     "rescore",
     "sample",

@@ -10,13 +10,13 @@ from conftest import LINES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmmix import sample as sampling
+from lmmix import sampling
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import InputError, SettingError
 from lmmix.mix.mixture import Mixture
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
-from lmmix.sample import sample, top_k
+from lmmix.sampling import sample, top_k
 from lmmix.vocab import BOS, UNK
 
 

@@ -40,7 +40,7 @@ def command(
     lmmix sample mix.json -n 3 --prefix "the cat" --temperature 0.8 --top-k 50 --seed 7
     """
     from lmmix.lm import load
-    from lmmix.sample import sample
+    from lmmix.sampling import sample
 
     sentences = sample(
         load(model, tokenizer),
