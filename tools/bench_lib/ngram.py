@@ -130,9 +130,9 @@ def _first_words(source: Path, target: Path) -> None:
 def _in_python(model: str, text: Path, threads: int) -> tuple[float, float]:
     """Seconds to read and score a text, without the start of Python and the loading of the model."""
     code = (
-        "import json, resource, sys, time, lmmix\n"
+        "import json, resource, sys, time, lmmix, lmmix.corpus\n"
         "model = lmmix.load(sys.argv[1])\n"
-        "model.score(lmmix.corpus_from_lines(['a'], model.vocab), 1)\n"
+        "model.score(lmmix.corpus.corpus_from_lines(['a'], model.vocab), 1)\n"
         "started = time.perf_counter()\n"
         "model.score(lmmix.read_corpus(sys.argv[2], model.vocab, threads=int(sys.argv[3])), int(sys.argv[3]))\n"
         "seconds = time.perf_counter() - started\n"
