@@ -20,6 +20,7 @@ each array always, which finds files that were written or copied in part; all ch
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import mmap
@@ -211,6 +212,9 @@ def load_artefact(
             )
         # Copy-on-write: the file never changes, and kernels, which take writable arrays only, are content.
         content = mmap.mmap(stream.fileno(), 0, _PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+        # Queries jump about in large files: with large pages fewer of the jumps have to find their page first.
+        with contextlib.suppress(OSError):
+            content.madvise(mmap.MADV_HUGEPAGE)
     arrays = {place.name: _mapped(content, place) for place in places}
     _verify(path, places, arrays, verify)
     return header["meta"], arrays
