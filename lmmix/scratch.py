@@ -22,7 +22,7 @@ import numpy as np
 from lmmix.errors import SettingError
 from lmmix.fileio import explain_errors
 
-LEAST_BUDGET = 400 << 20
+LEAST_BUDGET = 800 << 20
 """Bytes that the interpreter, the compiled kernels and the work of a moment need in any case."""
 
 _LET_GO_AT = 0.6

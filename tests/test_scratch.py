@@ -60,7 +60,7 @@ def test_counts_are_the_same_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_too_small_a_budget_is_refused() -> None:
-    with pytest.raises(SettingError, match="memory is 5M; it must be 400M or more"):
+    with pytest.raises(SettingError, match="memory is 5M; it must be 800M or more"):
         Scratch(5 << 20)
 
 

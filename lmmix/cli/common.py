@@ -60,7 +60,7 @@ def memory_options(function: Function) -> Function:
     """Options that bound the memory of a command."""
     for option in (
         click.option("--tmp", metavar="DIR", help="Folder on a disk for --memory; default: the system's."),
-        click.option("--memory", type=Size(), metavar="SIZE", help="Keep to so much memory (2G), the rest on disk."),
+        click.option("--memory", type=Size(), metavar="SIZE", help="Keep to so much memory (2G; 800M or more)."),
     ):
         function = option(function)
     return function
