@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
@@ -31,7 +32,7 @@ class MappedWriter:
         self._written = 0
         self._plain = os.fdopen(handle, "wb", closefd=False)
         self._windows: _Windows | None = None
-        self._no_windows = False
+        self._plain_until = PLAIN_BYTES
 
     def __enter__(self) -> MappedWriter:
         return self
@@ -55,8 +56,8 @@ class MappedWriter:
         self._plain.flush()
 
     def _add(self, data: memoryview) -> int:
-        if self._written < PLAIN_BYTES or self._no_windows:
-            return self._plain.write(data if self._no_windows else data[: PLAIN_BYTES - self._written])
+        if self._written < self._plain_until:
+            return self._plain.write(data[: self._plain_until - self._written])
         try:
             if self._windows is None:
                 self._plain.flush()
@@ -64,7 +65,7 @@ class MappedWriter:
             return self._windows.copy(data)
         except OSError:
             # No room for a whole window, or a file system that maps nothing: what is left is written as usual.
-            self._no_windows = True
+            self._plain_until = sys.maxsize
             self._end_windows()
             self._plain.seek(self._written)
             return self._add(data)

@@ -81,6 +81,11 @@ def load_ngram(path: str, tokenizer: str | None, threads: int | None) -> Backoff
     return model
 
 
+def tokenizer_of_counts(tokenizer: str) -> str | None:
+    """What to tell the reader of count files: binary ones know, text ones are of white space unless told otherwise."""
+    return None if tokenizer == "whitespace" else tokenizer
+
+
 def packing_options(function: Function) -> Function:
     """Options of the small forms of .lmx."""
     for option in (

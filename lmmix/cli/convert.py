@@ -56,13 +56,13 @@ def command(
     lmmix convert --repair strange.arpa clean.arpa
     lmmix convert model.lmx model.fst.txt --backoff-label '#0'
     """
-    from lmmix.ngram.arpa import read_arpa
-    from lmmix.ngram.closure import with_suffixes
-
     check_packing(target, quantize, float32)
     check_output(target, as_json)
     refuse_overwriting(target, (source,))
     if repair:
+        from lmmix.ngram.arpa import read_arpa
+        from lmmix.ngram.closure import with_suffixes
+
         model = with_suffixes(read_arpa(source, True, tokenizer or "whitespace", threads))
     else:
         model = load_ngram(source, tokenizer, threads)

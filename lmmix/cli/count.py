@@ -15,6 +15,7 @@ from lmmix.cli.common import (
     refuse_overwriting,
     text_options,
     threads_option,
+    tokenizer_of_counts,
     tokenizer_option,
     vocab_option,
     with_progress,
@@ -94,8 +95,7 @@ def command(
 
         if weights:
             raise SettingError("--weights are weights of the lines of texts; --merge reads count files")
-        # Binary count files know their tokeniser, and text files are of white space unless told otherwise.
-        named = None if tokenizer == "whitespace" else tokenizer
+        named = tokenizer_of_counts(tokenizer)
         counts, words = read_counts(inputs, words, order=order, tokenizer=named, threads=threads)
     elif weights:
         corpus, weight = read_weighted_corpus(inputs, weights, words, **reading)

@@ -22,6 +22,7 @@ from lmmix.cli.common import (
     save_model,
     text_options,
     threads_option,
+    tokenizer_of_counts,
     tokenizer_option,
     vocab_option,
     with_progress,
@@ -184,8 +185,7 @@ def _trained_on_counts(
     from lmmix.ngram.count_file import read_counts
     from lmmix.ngram.estimate import estimate
 
-    # Binary count files know their tokeniser, and text files are of white space unless told otherwise.
-    named = None if reading["tokenizer"] == "whitespace" else reading["tokenizer"]
+    named = tokenizer_of_counts(reading["tokenizer"])
     counts, found = read_counts(paths, words, order=order, tokenizer=named, threads=reading["threads"])
     return estimate(counts, found, settings(found), reading["threads"])
 

@@ -16,7 +16,7 @@ import numpy as np
 from lmmix.errors import FormatError
 from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.counts import MAX_NODES, NgramCounts
-from lmmix.ngram.tree import NgramTree
+from lmmix.ngram.tree import NgramTree, ids_of
 from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
 from lmmix.vocab import Vocab
@@ -164,11 +164,7 @@ class _Builder:
             )  # fmt: skip
 
     def _words_of(self, node: int) -> list[str]:
-        words: list[str] = []
-        while node:
-            words.insert(0, self.vocab.words[self.word[node]])
-            node = int(np.searchsorted(self.begin, np.int32(node), side="right")) - 1
-        return words
+        return [self.vocab.words[i] for i in ids_of(self.word, self.begin, node)]
 
     def finish(self) -> NgramCounts:
         """The counts, whole if all of them are."""

@@ -98,3 +98,12 @@ class NgramTree:
         level = number[self.level].astype(np.int64)
         begin = scratch.taken(number, scratch.taken(self.begin, np.append(nodes[: level[self.order]], np.int32(-1))))
         return NgramTree(level, scratch.taken(self.word, nodes), begin, scratch.taken(number, suffix)), nodes
+
+
+def ids_of(word: np.ndarray, begin: np.ndarray, node: int) -> list[int]:
+    """The ids of the words of one n-gram, of a tree that may still be growing; `begin` ends with the last children."""
+    ids: list[int] = []
+    while node:
+        ids.append(int(word[node]))
+        node = int(np.searchsorted(begin, np.int32(node), side="right")) - 1
+    return ids[::-1]

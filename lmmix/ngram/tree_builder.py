@@ -13,7 +13,7 @@ from lmmix.logmath import ARPA_LOG_ZERO, LN10
 from lmmix.ngram import _build_kernels as kernels
 from lmmix.ngram import _query_kernels
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.tree import NgramTree
+from lmmix.ngram.tree import NgramTree, ids_of
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, Vocab
 
@@ -210,11 +210,7 @@ class TreeBuilder:
 
     def _shown(self, node: int) -> str:
         """A node as text: its word with that of its contexts before it."""
-        words = []
-        while node:
-            words.append(self.vocab.words[self.word[node]])
-            node = int(np.searchsorted(self.begin, node, "right")) - 1
-        return repr(" ".join(reversed(words)))
+        return repr(" ".join(self.vocab.words[i] for i in ids_of(self.word, self.begin, node)))
 
     def _check_logp(self, values: np.ndarray, line: np.ndarray) -> None:
         """Make natural logs of log10 numbers that must be log-probabilities."""
