@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from lmmix.errors import LmmixError
     from lmmix.lm import LanguageModel, load
     from lmmix.mix.em import fit_em
-    from lmmix.mix.mixture import Mixture, fit_mixture
+    from lmmix.mix.linear import LinearMixture
+    from lmmix.mix.mixture import Mixture
+    from lmmix.mixing import MixSettings, fit_mixture
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
@@ -33,7 +35,9 @@ _HOMES = {
     "Mixture": "lmmix.mix.mixture",
     "Vocab": "lmmix.vocab",
     "fit_em": "lmmix.mix.em",
-    "fit_mixture": "lmmix.mix.mixture",
+    "fit_mixture": "lmmix.mixing",
+    "LinearMixture": "lmmix.mix.linear",
+    "MixSettings": "lmmix.mixing",
     "load": "lmmix.lm",
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",
@@ -50,7 +54,9 @@ _HOMES = {
 __all__ = [
     "Corpus",
     "LanguageModel",
+    "LinearMixture",
     "LmmixError",
+    "MixSettings",
     "Mixture",
     "Scratch",
     "SmoothingSettings",

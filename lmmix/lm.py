@@ -90,7 +90,7 @@ KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 _ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.packed_file:read_packed"}
 _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
-_JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
+_JSON_READERS = {"mixture": "lmmix.mix.mixture_file:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
 _WITHOUT_FILE = {"cache": "lmmix.adaptive.cache:CacheModel"}
@@ -119,6 +119,14 @@ def load(path: PathLike, tokenizer: str | None = None, threads: int | None = Non
     if tokenizer is not None and not same_tokens(model.vocab.tokenizer, tokenizer):
         raise EventSpaceError(f"{path}: its tokens are made by {model.vocab.tokenizer!r}, not by {tokenizer!r}")
     return model
+
+
+def load_count_table(path: PathLike, vocab: Vocab) -> Any:
+    """The n-gram counts in an `.lmc` file as a table of how often histories were seen, for ids of `vocab`.
+
+    Raises FormatError, EventSpaceError.
+    """
+    return import_module("lmmix.ngram.context_counts").load_context_counts(path, vocab)
 
 
 def _reader(path: Path) -> str:

@@ -22,6 +22,7 @@ FLOORS = {
     "ngram": 3, "neural": 3, "adaptive": 3,
     "mix": 4,
     "score": 5, "sampling": 5, "nbest": 5, "metrics": 5, "select_vocab": 5,
+    "mixing": 5,
     "demo": 6, "describe": 6,
     "cli": 7, "__main__": 7,
 }  # fmt: skip

@@ -36,6 +36,16 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers such as 1,1,2", param, ctx)
 
 
+class Words(click.ParamType):
+    """Names parted by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """The names."""
+        return [name.strip() for name in value.split(",") if name.strip()]
+
+
 class Size(click.ParamType):
     """A number of bytes such as 512M or 2G."""
 
