@@ -132,7 +132,7 @@ def _log_shares(shares: np.ndarray, spread_over: np.ndarray, name: str) -> np.nd
 
 
 def _is_closed(model: LanguageModel) -> bool:
-    """Whether `<unk>` has probability 0 at the start of a sentence and, as far as the model can say, without context."""
+    """Whether `<unk>` has probability 0 at the start of a sentence and, as far as the model knows, without context."""
     if hasattr(model, "unigram") and model.unigram()[UNK] > 0:
         return False
     return bool(model.advance(model.start(1), np.array([UNK], np.int32))[0][0] == -np.inf)
