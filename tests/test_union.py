@@ -140,6 +140,13 @@ def test_nothing_to_widen_leaves_models_as_they_are(corpus: Corpus) -> None:
     np.testing.assert_array_equal(same.score(corpus), models[0].score(corpus))
 
 
+def test_what_the_model_inside_knows_of_histories_is_passed_on(models: list[LanguageModel]) -> None:
+    wide, text = one_event_space(models, "uniform")[0], corpus_from_lines(TEXT)
+    np.testing.assert_array_equal(wide.contexts(text), models[0].contexts(text))  # type: ignore[attr-defined]
+    assert not hasattr(one_event_space([Mixture([models[0]], [1.0]), models[1]], "uniform")[0], "contexts")
+    assert not hasattr(wide, "unpacked")
+
+
 def test_unigrams_of_packed_models(corpus: Corpus) -> None:
     model = train_ngram(corpus, 3)
     np.testing.assert_allclose(pack(model).unigram(), model.unigram(), rtol=1e-6)

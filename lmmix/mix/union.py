@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,9 @@ logger = logging.getLogger("lmmix")
 
 SPREADS = ("uniform", "unigram", "chars")
 """Ways to spread the probability of `<unk>`; see `spread_shares`."""
+
+_OF_HISTORIES = ("contexts", "context_lengths", "context_counts", "hit_lengths")
+"""Optional methods of models that tell of histories, which a wider vocabulary does not change."""
 
 
 def union_vocab(vocabs: Sequence[Vocab]) -> Vocab:
@@ -93,6 +97,12 @@ class WidenedModel:
                 "%s has a closed vocabulary (its <unk> has probability 0): the %d words that it lacks get 0 from it",
                 name, self.lacking,
             )  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        """What the model inside tells of histories, if it does; so features of a mixture's members see it."""
+        if name in _OF_HISTORIES:
+            return getattr(self.model, name)
+        raise AttributeError(f"a widened model has no {name!r}")
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`."""
