@@ -60,11 +60,12 @@ def member_shares(logp: np.ndarray, log_weights: np.ndarray) -> np.ndarray:
 
     `logp` is (T, K), `log_weights` (K,) or, for weights that depend on context, (T, K); natural logarithms.
     """
-    joint = logp + log_weights
-    largest = joint.max(axis=1, keepdims=True)
+    parts = logp + log_weights
     with np.errstate(invalid="ignore"):
-        parts = np.exp(joint - largest)
-    return parts / parts.sum(axis=1, keepdims=True)
+        parts -= parts.max(axis=1, keepdims=True)
+    np.exp(parts, out=parts)
+    parts /= parts.sum(axis=1, keepdims=True)
+    return parts
 
 
 def shares_report(shares: np.ndarray) -> SharesReport:
