@@ -17,6 +17,7 @@ import hashlib
 import logging
 import math
 import re
+from array import array
 from copy import copy
 from pathlib import Path
 from typing import NoReturn
@@ -37,6 +38,7 @@ ROUNDING = 1e-6
 
 _BEGIN = re.compile(r"[ \t]+p\( ")
 _EVENT = re.compile(r"[ \t]+p\( ([^ \t\v\f\r\0]+) \| .*\[ ([^ \t]+) \](?: \*([^ \t]+))?")
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf)", re.ASCII)
 _SUMS = re.compile(r"(?:file .*: )?\d+ sentences, ")
 
 
@@ -155,14 +157,12 @@ def read_dump(path: PathLike, tokenizer: str = "whitespace") -> SrilmDump:
     (``ngram -counts``), and for a sentence without `</s>` (``ngram -no-eos``); InputError for a file without events.
     """
     ids = {word: i for i, word in enumerate(SPECIALS)}
-    events: list[int] = []
-    logp: list[float] = []
-    lines: list[int] = []
+    events, log10p, lines = array("i"), array("d"), array("q")
     for number, line in read_text_lines(path):
         if _BEGIN.match(line):
             word, value = _event(path, number, line)
             events.append(ids.setdefault(word, len(ids)))
-            logp.append(value)
+            log10p.append(value)
             lines.append(number)
         elif events and events[-1] != EOS and _SUMS.match(line):
             raise FormatError(f"{path}:{number}: the sentence above has no </s>; make the dump without -no-eos")
@@ -170,10 +170,10 @@ def read_dump(path: PathLike, tokenizer: str = "whitespace") -> SrilmDump:
         raise InputError(f"{path}: no word probabilities in it; make it with ngram -ppl TEXT -debug 2")
     if events[-1] != EOS:
         raise FormatError(f"{path}:{lines[-1]}: the last sentence has no </s>; the file has been cut off")
-    codes = np.array(events, np.int32)
+    codes = np.array(events)
     offsets = np.concatenate([[0], 1 + np.flatnonzero(codes == EOS)])
     text = Corpus(codes, offsets, Vocab.from_words(ids, tokenizer))
-    return SrilmDump(path, text, np.array(logp) * LN10, np.array(lines))
+    return SrilmDump(path, text, np.array(log10p) * LN10, np.array(lines))
 
 
 def _event(path: PathLike, number: int, line: str) -> tuple[str, float]:
@@ -182,12 +182,9 @@ def _event(path: PathLike, number: int, line: str) -> tuple[str, float]:
     if found is None:
         raise FormatError(f"{path}:{number}: {line.strip()[:80]!r} is not like 'p( word | ...) = [3gram] 0.1 [ -1 ]'")
     word, log10p, count = found.groups()
-    try:
-        value = float(log10p)
-    except ValueError:
-        value = math.nan
+    value = float(log10p) if _NUMBER.fullmatch(log10p) else math.nan
     if not value <= ROUNDING:
-        raise FormatError(f"{path}:{number}: {log10p!r} is no log10 of a probability, which is at most 0")
+        raise FormatError(f"{path}:{number}: {log10p[:20]!r} is no log10 of a probability, a number up to 0")
     if count is not None and count != "1":
         raise FormatError(
             f"{path}:{number}: {word!r} counts {count[:20]} times: this is a dump of counts; make one of a text (-ppl)"

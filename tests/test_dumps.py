@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import logging
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.dump_write import dump_lines
 from lmmix.dumps import SrilmDump, read_dump
-from lmmix.errors import EventSpaceError, FormatError, InputError, SettingError
+from lmmix.errors import EventSpaceError, FormatError, InputError, LmmixError, SettingError
 from lmmix.lm import LanguageModel, load
 from lmmix.mix.mixture import Mixture, fit_mixture
 from lmmix.mix.union import one_event_space
@@ -167,8 +168,9 @@ class TestDamaged:
         ("old", "new", "message"),
         [
             ("[ -2 ]", "[ nan ]", r"a\.dump:4: 'nan' is no log10"),
-            ("[ -2 ]", "[ 0.3 ]", r"a\.dump:4: '0\.3' is no log10 of a probability, which is at most 0"),
+            ("[ -2 ]", "[ 0.3 ]", r"a\.dump:4: '0\.3' is no log10 of a probability, a number up to 0"),
             ("[ -2 ]", "[ x ]", r"a\.dump:4: 'x' is no log10"),
+            ("[ -2 ]", "[ -1_0 ]", r"a\.dump:4: '-1_0' is no log10"),
             ("[ -2 ]", "-2", r"a\.dump:4: .* is not like 'p\( word"),
             ("p( sat |", "p( sat", r"a\.dump:4: .* is not like 'p\( word"),
             ("] *1", "] *2", r"a\.dump:11: '</s>' counts 2 times: this is a dump of counts"),
@@ -182,6 +184,22 @@ class TestDamaged:
         path.write_text(SRILM.replace(old, new, 1))
         with pytest.raises(FormatError, match=message):
             load(path)
+
+    @given(st.data())
+    @settings(max_examples=200)
+    def test_whatever_happens_to_a_file_is_an_error_or_a_dump(
+        self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    ) -> None:
+        content = bytearray(SRILM.encode())
+        for _ in range(data.draw(st.integers(1, 4))):
+            at = data.draw(st.integers(0, len(content) - 1))
+            content[at : at + data.draw(st.integers(0, 30))] = data.draw(st.binary(max_size=3))
+        path = tmp_path_factory.getbasetemp() / "damaged.dump"
+        path.write_bytes(content)
+        with contextlib.suppress(LmmixError):
+            dump = read_dump(path)
+            assert dump.text.offsets[-1] == len(dump.text.ids) == len(dump.logp) == len(dump.score(dump.text))
+            assert (dump.logp <= 0).all()
 
     def test_without_events(self, path: Path) -> None:
         path.write_text("2 sentences, 4 words, 1 OOVs\n")
