@@ -95,6 +95,7 @@ _JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
 _DUMP_READER = "lmmix.dumps:read_dump"
+_WITHOUT_FILE = {"cache": "lmmix.adaptive.cache:CacheModel"}
 
 HEAD_BYTES = 1 << 16
 """What is looked at to know a file; in a dump of word probabilities a sentence stands before its first event."""
@@ -106,9 +107,9 @@ FOLDER_CONFIG = "lmmix.json"
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA (plain or compressed), .lmx, KenLM binary, neural folder, mixture
-    or a dump of word probabilities (see `lmmix.dumps`).
+    """The language model in `path`: ARPA, .lmx, KenLM binary, neural folder, mixture or a dump (see `lmmix.dumps`).
 
+    ARPA files and dumps may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other
     models know, and are refused if they know better. `threads` read an ARPA file, by default all cores.
 
@@ -152,6 +153,19 @@ def _reader(path: Path) -> str:
         place = head.index(0)
         raise FormatError(f"{path}: not a language model (a binary file of another kind: byte {place} is NUL)")
     return _ARPA_READER
+
+
+def described(description: Any, vocab: Vocab) -> LanguageModel:
+    """The model over `vocab` of a kind that has no file: what its `description` said, a dictionary of JSON.
+
+    Raises FormatError for an unknown kind, and for fields that are missing or cannot be.
+    """
+    kind = description.get("kind") if isinstance(description, dict) else None
+    if not isinstance(kind, str) or kind not in _WITHOUT_FILE:
+        kinds = ", ".join(_WITHOUT_FILE)
+        raise FormatError(f"this describes a {kind!r}, which is no language model without a file ({kinds} would be)")
+    module, name = _WITHOUT_FILE[kind].split(":")
+    return getattr(import_module(module), name).from_description(description, vocab)
 
 
 def _by_kind(path: Path, readers: dict[str, str], description: Any) -> str:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_union import Probability, spelling_share, unigram_share, widened
 
+from lmmix.adaptive.cache import CacheModel
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, SettingError
-from lmmix.lm import LanguageModel, is_distribution
+from lmmix.lm import LanguageModel, is_distribution, remembers
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.union import SPREADS, WidenedModel, one_event_space, spread_shares, union_vocab
 from lmmix.ngram.estimate import train_ngram
@@ -138,6 +139,13 @@ def test_nothing_to_widen_leaves_models_as_they_are(corpus: Corpus) -> None:
     same = WidenedModel(models[0], other, np.zeros(len(other)), "uniform")
     check_language_model(same, corpus)
     np.testing.assert_array_equal(same.score(corpus), models[0].score(corpus))
+
+
+def test_a_model_that_remembers_still_does(models: list[LanguageModel]) -> None:
+    union, text = union_vocab([model.vocab for model in models]), corpus_from_lines(TEXT * 2)
+    cache = WidenedModel(CacheModel(models[0].vocab, 2), union, np.ones(len(union)), "uniform")
+    assert remembers(cache)
+    check_language_model(cache, text)
 
 
 def test_what_the_model_inside_knows_of_histories_is_passed_on(models: list[LanguageModel]) -> None:
