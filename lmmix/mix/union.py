@@ -87,6 +87,7 @@ class WidenedModel:
         spread_over = self._ids == UNK
         self.lacking = int(spread_over.sum()) - 1
         self._log_share = _log_shares(shares, spread_over, name)
+        self._share = np.exp(self._log_share)
         digest = hashlib.sha256(self._log_share.astype(np.float32).tobytes()).hexdigest()[:16]
         self.signature = (
             f"widened:{spread}|lacking:{self.lacking}|shares:{digest}|tokens:{vocab.tokenizer}|"
@@ -120,7 +121,7 @@ class WidenedModel:
 
     def distribution(self, state: State) -> np.ndarray:
         """(n, |U|) probability of each next event."""
-        return self.model.distribution(state)[:, self._ids] * np.exp(self._log_share)
+        return self.model.distribution(state)[:, self._ids] * self._share
 
 
 def _log_shares(shares: np.ndarray, spread_over: np.ndarray, name: str) -> np.ndarray:
