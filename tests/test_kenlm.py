@@ -82,6 +82,7 @@ def test_kenlm_binary_has_the_numbers_of_its_arpa_and_conforms(corpus: Corpus, k
     assert sorted(model.vocab.words) == sorted(arpa.vocab.words)
     assert model.vocab.fingerprint == arpa.vocab.fingerprint
     np.testing.assert_allclose(model.score(corpus), arpa.score(corpus), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(model.unigram(), arpa.unigram()[model.vocab.translation(arpa.vocab)], rtol=1e-5)  # type: ignore[attr-defined]
     check_language_model(model, corpus, tolerance=1e-5)
 
 

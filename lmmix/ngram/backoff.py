@@ -202,14 +202,17 @@ class BackoffModel:
         out = np.empty((len(state), len(self.vocab)))
 
         def fill(piece: tuple[int, int]) -> None:
-            kernels._distribution(*self._arrays, self._unigrams, state, *piece, out)
+            kernels._distribution(*self._arrays, self._unigram, state, *piece, out)
 
         thread_map(fill, cut(len(state), PIECE_ROWS), threads if len(state) > PIECE_ROWS else 1)
         return out
 
-    @cached_property
-    def _unigrams(self) -> np.ndarray:
+    def unigram(self) -> np.ndarray:
         """(V,) probability of each event without a context."""
+        return self._unigram
+
+    @cached_property
+    def _unigram(self) -> np.ndarray:
         return np.exp(self.logp[1 : 1 + len(self.vocab)])
 
     def save(self, path: PathLike, threads: int | None = None) -> None:
