@@ -88,7 +88,11 @@ def remembers(model: LanguageModel) -> bool:
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
-_ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.packed_file:read_packed"}
+_ARTEFACT_READERS = {
+    "ngram": "lmmix.ngram.lmxfile:read_lmx",
+    "ngram-packed": "lmmix.ngram.packed_file:read_packed",
+    "infinigram": "lmmix.adaptive.infinigram_file:read_lmi",
+}
 _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
 _JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
@@ -100,7 +104,7 @@ FOLDER_CONFIG = "lmmix.json"
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA (plain or compressed), .lmx, KenLM binary, neural folder or mixture.
+    """The language model in `path`: ARPA (plain or compressed), .lmx, .lmi, KenLM binary, neural folder or mixture.
 
     `tokenizer` says what made the tokens of an ARPA file, which cannot say so itself (default: white space); other
     models know, and are refused if they know better. `threads` read an ARPA file, by default all cores.
