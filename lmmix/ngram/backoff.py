@@ -94,6 +94,20 @@ class BackoffModel:
         """(T,) int64: the lengths of `score_with_lengths`."""
         return self.score_with_lengths(corpus, threads)[1]
 
+    def contexts(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
+        """(T,) int32: the state before each event of `corpus`, the node of the longest known context."""
+        found = self._found(corpus, threads)[1]
+        context = np.full(len(found), self._start, np.int32)
+        inside = np.ones(len(found), bool)
+        inside[corpus.offsets[:-1]] = False
+        after = np.flatnonzero(inside)
+        context[after] = found[after - 1]
+        # Nothing extends an n-gram of the highest order, so what is known behind it begins with its suffix.
+        highest = np.flatnonzero(context >= self._top)
+        suffix = self.tree.suffix[context[highest]]
+        context[highest] = np.where((suffix >= 0) & (suffix < self._top), suffix, 0)
+        return context
+
     def score_sentence(self, text: str, bos: bool = True, eos: bool = True) -> float:
         """ln p of the words of `text` and of the `</s>` behind them: the sum over its events.
 
