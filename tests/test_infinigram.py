@@ -85,6 +85,16 @@ def test_distribution_equals_naive(train: list[list[str]], history: list[str], m
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+@given(texts, texts, st.integers(1, 3))
+def test_contexts_are_the_states_of_advance(train: list[list[str]], test: list[list[str]], min_count: int) -> None:
+    model = train_infinigram(read(train), min_count)
+    corpus = read(test)
+    state, states = model.start(1), model.contexts(corpus)
+    for t, word in enumerate(corpus.ids):
+        np.testing.assert_array_equal(states[t], state[0])
+        state = model.advance(state, np.array([word], np.int32))[1]
+
+
 @pytest.mark.parametrize("min_count", [1, 2, 100])
 def test_conforms(corpus: Corpus, min_count: int) -> None:
     model = train_infinigram(corpus, min_count)
