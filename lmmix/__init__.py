@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lmmix.adaptive.cache import CacheModel
+    from lmmix.adaptive.infinigram import train_infinigram
     from lmmix.corpus import Corpus, read_corpus
     from lmmix.errors import LmmixError
     from lmmix.lm import LanguageModel, load
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from lmmix.vocab import Vocab
 
 _HOMES = {
+    "CacheModel": "lmmix.adaptive.cache",
     "Corpus": "lmmix.corpus",
     "LanguageModel": "lmmix.lm",
     "LmmixError": "lmmix.errors",
@@ -44,6 +47,7 @@ _HOMES = {
     "rescore": "lmmix.nbest.rescore",
     "sample": "lmmix.sampling",
     "top_k": "lmmix.sampling",
+    "train_infinigram": "lmmix.adaptive.infinigram",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
     "prune_entropy": "lmmix.ngram.prune",
@@ -52,6 +56,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "CacheModel",
     "Corpus",
     "LanguageModel",
     "LinearMixture",
@@ -70,6 +75,7 @@ __all__ = [
     "rescore",
     "sample",
     "top_k",
+    "train_infinigram",
     "train_neural",
     "train_ngram",
 ]

@@ -15,7 +15,7 @@ from lmmix.mix.mixture import Mixture
 def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
     """Kind, order, number of n-grams, vocabulary, bytes and signature of a model or of counts. Raises as `load` does.
 
-    With `check` every byte of an .lmx file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
+    With `check` every byte of an .lmx or .lmi file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
     been checked when they are loaded.
     """
     place = Path(path)
@@ -51,19 +51,25 @@ def _is_artefact(path: Path) -> bool:
 
 
 def _checked(path: PathLike) -> LanguageModel:
+    if read_header(path)[0]["kind"] == "infinigram":
+        from lmmix.adaptive.infinigram_file import check_lmi
+
+        return check_lmi(path)
     from lmmix.ngram.lmxfile import check_lmx
 
     return check_lmx(path)
 
 
 def _ngram_facts(model: Any, size: int) -> dict[str, Any]:
-    """What only n-gram models have; bytes are those of the whole file, vocabulary included."""
+    """What only n-gram and ∞-gram models have; bytes are those of the whole file, vocabulary included."""
     # Told apart by what they have: the classes have kernels that other models need not load.
     if hasattr(model, "quantised"):
         counts = model.counts()
         stored = "float32" if model.quantised is None else f"q{model.quantised}"
     elif hasattr(model, "tree"):
         counts, stored = model.tree.counts(), "exact"
+    elif hasattr(model, "context_counts"):
+        return {"events": len(model.ids), "bytes_per_event": round(size / len(model.ids), 3)}
     else:
         return {}
     per_ngram = round(size / max(1, sum(counts)), 3)

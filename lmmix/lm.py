@@ -89,7 +89,11 @@ def remembers(model: LanguageModel) -> bool:
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
-_ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.packed_file:read_packed"}
+_ARTEFACT_READERS = {
+    "ngram": "lmmix.ngram.lmxfile:read_lmx",
+    "ngram-packed": "lmmix.ngram.packed_file:read_packed",
+    "infinigram": "lmmix.adaptive.infinigram_file:read_lmi",
+}
 _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
 _JSON_READERS = {"mixture": "lmmix.mix.mixture_file:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
@@ -107,7 +111,7 @@ FOLDER_CONFIG = "lmmix.json"
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA, .lmx, KenLM binary, neural folder, mixture or a dump (see `lmmix.dumps`).
+    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture or a dump (`lmmix.dumps`).
 
     ARPA files and dumps may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import naive_adaptive
 import numpy as np
@@ -13,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmmix.adaptive.cache import CacheModel
-from lmmix.corpus import Corpus, corpus_from_lines
+from lmmix.corpus import Corpus, corpus_from_lines, read_corpus
 from lmmix.errors import FormatError, SettingError
 from lmmix.lm import described, is_distribution, remembers
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.mixture import Mixture, fit_mixture
 from lmmix.ngram.estimate import train_ngram
+from lmmix.score import perplexity
 from lmmix.vocab import Vocab
 
 VOCAB = Vocab.from_words(["a", "b", "c", "never"])
@@ -126,3 +128,16 @@ def test_bad_descriptions_are_refused(description: dict, message: str) -> None:
 def test_bad_settings_are_refused() -> None:
     with pytest.raises(SettingError, match="the half life of a cache is -1"):
         CacheModel(VOCAB, half_life=-1)
+
+
+def test_penn_treebank_with_a_cache(shared_data: Path) -> None:
+    """KN5 with a cache has a perplexity of 125.7 in Mikolov's thesis, Table 4.1, everything tuned on `valid`."""
+    folder = shared_data / "ptb"
+    train = read_corpus(folder / "train.txt.gz")
+    valid, test = (read_corpus(folder / f"{part}.txt.gz", train.vocab) for part in ("valid", "test"))
+    ngram = train_ngram(train, 5)
+    found = {}
+    for order in (1, 2):
+        fit = fit_mixture([ngram, CacheModel(train.vocab, order)], valid)
+        found[order] = perplexity(fit.mixture, test).ppl
+    assert found == {1: pytest.approx(125.40, abs=0.05), 2: pytest.approx(118.92, abs=0.05)}

@@ -19,6 +19,7 @@ COMMANDS = {
     "count": "n-gram counts of texts, sums of count files",
     "ngram": "an n-gram model from texts",
     "neural": "a neural model from texts",
+    "infinigram": "an unbounded n-gram model from texts, for mixing",
     "mix": "weights of a mixture on held-out text",
     "ppl": "perplexity of a model on texts",
     "sample": "sentences drawn from a model",
