@@ -20,6 +20,7 @@ COMMANDS = {
     "ngram": "an n-gram model from texts",
     "neural": "a neural model from texts",
     "mix": "weights of a mixture on held-out text",
+    "merge": "a linear mixture of n-gram models as one of them",
     "ppl": "perplexity of a model on texts",
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
