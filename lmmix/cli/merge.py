@@ -29,9 +29,7 @@ from lmmix.cli.common import (
 @threads_option
 @json_option
 @with_progress
-def command(
-    mixture: str, output: str, quantize: int | None, float32: bool, threads: int | None, as_json: bool
-) -> None:
+def command(mixture: str, output: str, quantize: int | None, float32: bool, threads: int | None, as_json: bool) -> None:
     """Write the linear mixture MIX of n-gram models, a file of lmmix mix, as one n-gram model (.lmx or ARPA).
 
     It has the n-grams of all members with the probabilities of the mixture, and back-offs computed anew. For words
@@ -59,15 +57,15 @@ def command(
     merged = merge_models(members, weights, names, threads)
     signature = save_model(merged, output, quantize, float32, threads)
     counts = merged.tree.counts()
-    report = [
-        {"model": name, "weight": weight, "ngrams": _counts(member)}
-        for name, weight, member in zip(names, weights, members)
-    ]
+    own = [_counts(member) for member in members]
     seconds = time.perf_counter() - started
     if as_json:
-        print_json({"members": report, "ngrams": counts, "signature": signature, "seconds": seconds})
+        parts = [
+            {"model": name, "weight": weight, "ngrams": ngrams} for name, weight, ngrams in zip(names, weights, own)
+        ]
+        print_json({"members": parts, "ngrams": counts, "signature": signature, "seconds": seconds})
     elif output != "-":
-        rows = [[row["model"], f"{row['weight']:.6f}", *_shares(row["ngrams"], counts)] for row in report]
+        rows = [[name, f"{weight:.6f}", *_shares(ngrams, counts)] for name, weight, ngrams in zip(names, weights, own)]
         header = ["model", "weight", *(f"{n}-grams" for n in range(1, len(counts) + 1))]
         print_table(header, [*rows, [output, "1", *map(str, counts)]])
         click.echo(f"{sum(counts)} n-grams ({seconds:.2f} s); in brackets the share of them that a model has itself")

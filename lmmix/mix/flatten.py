@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel
 from lmmix.mix.mixture import Mixture
 
@@ -11,16 +10,16 @@ def flattened(model: LanguageModel, name: str) -> tuple[list[LanguageModel], lis
     """(members, their weights, their names) of a linear mixture, members that are mixtures taken apart in turn.
 
     Weights are multiplied on the way down. A model that is no mixture is its own member; `name` is what to call it,
-    members are called by their files. Raises SettingError for a mixture that is not linear.
+    members are called by their files.
     """
     if not isinstance(model, Mixture):
         return [model], [1.0], [name]
     members: list[LanguageModel] = []
     weights: list[float] = []
     names: list[str] = []
-    paths = model.paths or [f"model {k + 1} of {name}" for k in range(len(model.members))]
-    for member, weight, path in zip(model.members, model.weights, paths):
-        inner, shares, called = flattened(member, str(path))
+    paths = model.paths or [None] * len(model.members)
+    for k, (member, weight, path) in enumerate(zip(model.members, model.weights, paths), 1):
+        inner, shares, called = flattened(member, str(path or f"model {k} of {name}"))
         members += inner
         weights += [float(weight) * share for share in shares]
         names += called

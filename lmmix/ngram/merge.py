@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from lmmix import __version__
-from lmmix.errors import InputError, SettingError
+from lmmix.errors import SettingError
 from lmmix.lm import is_distribution
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.growing_tree import GrowingTree
