@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lmmix.lm import LanguageModel
 from lmmix.mix.mixture import Mixture
 
@@ -17,9 +19,9 @@ def flattened(model: LanguageModel, name: str) -> tuple[list[LanguageModel], lis
     members: list[LanguageModel] = []
     weights: list[float] = []
     names: list[str] = []
-    paths = model.paths or [None] * len(model.members)
-    for k, (member, weight, path) in enumerate(zip(model.members, model.weights, paths), 1):
-        inner, shares, called = flattened(member, str(path or f"model {k} of {name}"))
+    paths: Sequence[object] = model.paths or [f"model {k} of {name}" for k in range(1, len(model.members) + 1)]
+    for member, weight, path in zip(model.members, model.weights, paths):
+        inner, shares, called = flattened(member, str(path))
         members += inner
         weights += [float(weight) * share for share in shares]
         names += called
