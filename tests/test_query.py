@@ -109,6 +109,22 @@ def test_advance_equals_score() -> None:
             assert one[0] == logp[t]
 
 
+@given(TEXTS, QUERIES, st.integers(1, 6), st.integers(0, 1000))
+def test_contexts_are_the_states_before_the_events(
+    sentences: list[list[str]], queries: list[list[str]], order: int, seed: int
+) -> None:
+    model = odd_model(sentences, order, seed)
+    text = corpus_from_lines([" ".join(words) for words in queries]).recode(model.vocab)
+    expected = []
+    for lo, hi in zip(text.offsets[:-1], text.offsets[1:]):
+        state = model.start(1)
+        for t in range(lo, hi):
+            expected.append(int(state[0]))
+            _, state = model.advance(state, text.ids[t : t + 1])
+    context = model.contexts(text, 1)
+    assert context.dtype == np.int32 and context.tolist() == expected
+
+
 ODD_ARPA = """\\data\\
 ngram 1=4
 ngram 2=4

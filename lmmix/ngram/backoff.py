@@ -19,7 +19,7 @@ from lmmix.fileio import PathLike
 from lmmix.lm import is_distribution
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
-from lmmix.vocab import BOS, Vocab
+from lmmix.vocab import BOS, EOS, Vocab
 
 if TYPE_CHECKING:
     from lmmix.ngram.sentence import SentenceScorer
@@ -94,6 +94,20 @@ class BackoffModel:
         """(T,) int64: the lengths of `score_with_lengths`."""
         return self.score_with_lengths(corpus, threads)[1]
 
+    def contexts(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
+        """(T,) int32: the state before each event of `corpus`, the node of the longest known context."""
+        found = self._found(corpus, threads)[1]
+        context = np.full(len(found), self._start, np.int32)
+        inside = np.ones(len(found), bool)
+        inside[corpus.offsets[:-1]] = False
+        after = np.flatnonzero(inside)
+        context[after] = found[after - 1]
+        # Nothing extends an n-gram of the highest order, so what is known behind it begins with its suffix.
+        highest = np.flatnonzero(context >= self._top)
+        suffix = self.tree.suffix[context[highest]]
+        context[highest] = np.where((suffix >= 0) & (suffix < self._top), suffix, 0)
+        return context
+
     def score_sentence(self, text: str, bos: bool = True, eos: bool = True) -> float:
         """ln p of the words of `text` and of the `</s>` behind them: the sum over its events.
 
@@ -155,7 +169,13 @@ class BackoffModel:
         return np.full(n, self._start, np.int32)
 
     def advance(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """((n,) ln p of `words` after each context, (n,) contexts behind them)."""
+        """((n,) ln p of `words` after each context, (n,) contexts behind them, the start behind `</s>`)."""
+        logp, after = self.follow(state, words)
+        after[np.asarray(words) == EOS] = self._start
+        return logp, after
+
+    def follow(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `advance`, but along n-grams, where `</s>` is a word like others: the longest known context behind it."""
         from lmmix.ngram import _query_kernels as kernels
 
         logp, after = np.empty(len(state)), np.empty(len(state), np.int32)
