@@ -139,6 +139,16 @@ def test_packed_members_are_unpacked(corpus: Corpus) -> None:
     np.testing.assert_allclose(merged.score(corpus), model.score(corpus), rtol=1e-6)
 
 
+def test_ngrams_behind_the_end_of_a_sentence(tmp_path: Path) -> None:
+    """Files of other programs may have n-grams in which `</s>` is not the last word."""
+    unigrams = "".join(f"-1 {word} -0.1\n" for word in ("<unk>", "<s>", "</s>", "a", "b", "c", "d"))
+    for name, bigram in (("one.arpa", "-0.2 </s> a"), ("two.arpa", "-0.4 <s> a")):
+        counts = "\\data\\\nngram 1=7\nngram 2=1\n\n"
+        (tmp_path / name).write_text(f"{counts}\\1-grams:\n{unigrams}\n\\2-grams:\n{bigram}\n\n\\end\\\n")
+    members = [load(tmp_path / "one.arpa"), load(tmp_path / "two.arpa")]
+    check_equal(merge_models(members, [0.5, 0.5], threads=1), naive_merge.merge(members, [0.5, 0.5]))
+
+
 class TestBadInput:
     def test_weights(self, corpus: Corpus) -> None:
         model = train_ngram(corpus, 2)

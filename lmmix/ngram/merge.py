@@ -131,7 +131,7 @@ class _Member:
 
     def advanced(self, context: np.ndarray, word: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(ln p of each word, state behind it); `context` counts from the first of the last order of the union."""
-        return self.model.advance(self.state[context], self._from_union[word])
+        return self.model.follow(self.state[context], self._from_union[word])
 
 
 def _union(members: Sequence[_Member], vocab: Vocab, threads: int | None) -> tuple[NgramTree, np.ndarray]:
