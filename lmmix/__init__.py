@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
+    from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
     from lmmix.ngram.settings import SmoothingSettings
     from lmmix.sampling import sample, top_k
@@ -42,6 +43,7 @@ _HOMES = {
     "top_k": "lmmix.sampling",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",
     "SmoothingSettings": "lmmix.ngram.settings",
     "Scratch": "lmmix.scratch",
@@ -58,6 +60,7 @@ __all__ = [
     "fit_em",
     "fit_mixture",
     "load",
+    "merge_models",
     "perplexity",
     "prune_entropy",
     "read_corpus",
