@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
+    from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
     from lmmix.ngram.settings import SmoothingSettings
     from lmmix.sampling import sample, top_k
@@ -50,6 +51,7 @@ _HOMES = {
     "train_infinigram": "lmmix.adaptive.infinigram",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",
     "SmoothingSettings": "lmmix.ngram.settings",
     "Scratch": "lmmix.scratch",
@@ -69,6 +71,7 @@ __all__ = [
     "fit_em",
     "fit_mixture",
     "load",
+    "merge_models",
     "perplexity",
     "prune_entropy",
     "read_corpus",

@@ -15,6 +15,7 @@ from lmmix.lm import load
 from lmmix.logmath import LN10
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
+from lmmix.ngram.merge import merge_models
 from lmmix.ngram.prune import prune_entropy
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -50,6 +51,15 @@ def test_kenlm_reads_pruned_files_to_the_same_numbers(corpus: Corpus, tmp_path: 
     pruned.save(tmp_path / "model.arpa")
     logp = kenlm_scores(tmp_path / "model.arpa", corpus)[0]
     np.testing.assert_allclose(pruned.score(corpus), logp, rtol=0, atol=1e-5)
+
+
+def test_kenlm_reads_the_merged_file_to_the_same_numbers(corpus: Corpus, tmp_path: Path) -> None:
+    """With members that lack suffixes."""
+    pruned = prune_entropy(train_ngram(corpus, 4), 4e-3)
+    merged = merge_models([pruned, train_ngram(corpus_from_lines(LINES[:3], corpus.vocab), 3)], [0.5, 0.5])
+    merged.save(tmp_path / "merged.arpa")
+    logp = kenlm_scores(tmp_path / "merged.arpa", corpus)[0]
+    np.testing.assert_allclose(merged.score(corpus), logp, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("order", [2, 3, 5])
