@@ -18,8 +18,9 @@ from lmmix.dump_write import dump_lines
 from lmmix.dumps import SrilmDump, read_dump
 from lmmix.errors import EventSpaceError, FormatError, InputError, LmmixError, SettingError
 from lmmix.lm import LanguageModel, load
-from lmmix.mix.mixture import Mixture, fit_mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.union import one_event_space
+from lmmix.mixing import fit_mixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.score import perplexity
 from lmmix.vocab import UNK
@@ -95,7 +96,7 @@ def test_written_in_the_form_of_srilm(corpus: Corpus) -> None:
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, sentences: list[list[str]]) -> None:
     path = tmp_path_factory.getbasetemp() / "round.dump"
     text = corpus_from_lines(map(" ".join, sentences))
-    for model in (train_ngram(corpus_from_lines(LINES), 3), Mixture([train_ngram(text, 2, "wb")], [1.0])):
+    for model in (train_ngram(corpus_from_lines(LINES), 3), LinearMixture([train_ngram(text, 2, "wb")], [1.0])):
         path.write_text("".join(line + "\n" for line in dump_lines(model, text, "t")))
         again = load(path)
         np.testing.assert_allclose(again.score(text), model.score(text), rtol=6e-6)

@@ -21,7 +21,7 @@ from lmmix.artefact import load_artefact, save_artefact
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.lm import load, remembers
-from lmmix.mix.mixture import fit_mixture
+from lmmix.mixing import fit_mixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.vocab import Vocab
 
