@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from lmmix.errors import LmmixError
     from lmmix.lm import LanguageModel, load
     from lmmix.mix.em import fit_em
-    from lmmix.mix.mixture import Mixture, fit_mixture
+    from lmmix.mix.linear import LinearMixture
+    from lmmix.mix.mixture import Mixture
+    from lmmix.mixing import MixSettings, fit_mixture
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
+    from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
     from lmmix.ngram.settings import SmoothingSettings
     from lmmix.sampling import sample, top_k
@@ -36,7 +39,9 @@ _HOMES = {
     "Mixture": "lmmix.mix.mixture",
     "Vocab": "lmmix.vocab",
     "fit_em": "lmmix.mix.em",
-    "fit_mixture": "lmmix.mix.mixture",
+    "fit_mixture": "lmmix.mixing",
+    "LinearMixture": "lmmix.mix.linear",
+    "MixSettings": "lmmix.mixing",
     "load": "lmmix.lm",
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",
@@ -46,6 +51,7 @@ _HOMES = {
     "train_infinigram": "lmmix.adaptive.infinigram",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",
     "SmoothingSettings": "lmmix.ngram.settings",
     "Scratch": "lmmix.scratch",
@@ -55,7 +61,9 @@ __all__ = [
     "CacheModel",
     "Corpus",
     "LanguageModel",
+    "LinearMixture",
     "LmmixError",
+    "MixSettings",
     "Mixture",
     "Scratch",
     "SmoothingSettings",
@@ -63,6 +71,7 @@ __all__ = [
     "fit_em",
     "fit_mixture",
     "load",
+    "merge_models",
     "perplexity",
     "prune_entropy",
     "read_corpus",

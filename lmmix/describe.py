@@ -8,6 +8,7 @@ from typing import Any
 from lmmix.artefact import MAGIC, read_header
 from lmmix.fileio import PathLike, explain_errors
 from lmmix.lm import LanguageModel, load
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.mixture import Mixture
 
 
@@ -26,7 +27,9 @@ def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
     size = sum(file.stat().st_size for file in files)
     facts: dict[str, Any] = {"kind": type(model).__name__, "bytes": size, **_ngram_facts(model, size)}
     if isinstance(model, Mixture):
-        facts |= {"weights": model.weights.tolist(), "members": [str(member) for member in model.paths or []]}
+        facts |= {"combination": model.combination, "members": model.names}
+    if isinstance(model, LinearMixture):
+        facts["weights"] = model.weights.tolist()
     facts |= {"words": len(model.vocab), "tokenizer": model.vocab.tokenizer, "vocab": model.vocab.fingerprint}
     if check:
         facts["check"] = "every byte was looked at" if whole else "nothing more to check than loading did"
