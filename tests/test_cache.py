@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from lmmix.adaptive.cache import CacheModel
 from lmmix.corpus import Corpus, corpus_from_lines, read_corpus
 from lmmix.errors import FormatError, SettingError
-from lmmix.lm import described, is_distribution, remembers
-from lmmix.mix.mixture import Mixture, fit_mixture
+from lmmix.lm import described, is_distribution, load, remembers
+from lmmix.mix.linear import LinearMixture
+from lmmix.mixing import fit_mixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.score import perplexity
 from lmmix.vocab import Vocab
@@ -48,7 +49,7 @@ def test_equals_naive(sentences: list[list[str]], order: int, half_life: float, 
 def test_conforms(corpus: Corpus, order: int, half_life: float, unk: bool) -> None:
     model = CacheModel(corpus.vocab, order, half_life, 0.5, unk)
     check_language_model(model, corpus)
-    check_language_model(Mixture([train_ngram(corpus, 3), model], [0.9, 0.1]), corpus)
+    check_language_model(LinearMixture([train_ngram(corpus, 3), model], [0.9, 0.1]), corpus)
 
 
 @given(texts, st.sampled_from([1, 2]), half_lives, st.booleans())
@@ -87,7 +88,7 @@ def test_it_says_that_it_remembers(corpus: Corpus) -> None:
     model = CacheModel(corpus.vocab)
     assert is_distribution(model) and remembers(model)
     ngram = train_ngram(corpus, 2)
-    assert not remembers(ngram) and remembers(Mixture([ngram, model], [0.5, 0.5]))
+    assert not remembers(ngram) and remembers(LinearMixture([ngram, model], [0.5, 0.5]))
 
 
 @pytest.mark.parametrize("settings", [{}, {"order": 2, "half_life": math.inf, "prior": 2, "unk": False}])
@@ -97,6 +98,18 @@ def test_description_round_trip(settings: dict) -> None:
     assert again.signature == model.signature
     text = read([["a", "b"], ["a"]])
     np.testing.assert_array_equal(again.score(text), model.score(text))
+
+
+@pytest.mark.parametrize("method", ["em", "context", "online"])
+def test_mixture_with_a_cache_is_a_file_without_one(corpus: Corpus, tmp_path: Path, method: str) -> None:
+    train_ngram(corpus, 2).save(tmp_path / "a.lmx")
+    cache = CacheModel(corpus.vocab, 2, math.inf)
+    fit = fit_mixture([load(tmp_path / "a.lmx"), cache], corpus, [tmp_path / "a.lmx", None], method=method)
+    check_language_model(fit.mixture, corpus)
+    fit.mixture.save(tmp_path / "mix.json")
+    again = load(tmp_path / "mix.json")
+    assert again.signature == fit.mixture.signature and remembers(again)
+    np.testing.assert_array_equal(again.score(corpus), fit.mixture.score(corpus))
 
 
 GOOD = {"kind": "cache", "order": 1, "half_life": 10, "prior": 1.0, "unk": True}

@@ -21,7 +21,7 @@ from lmmix.artefact import load_artefact, save_artefact
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.lm import load, remembers
-from lmmix.mix.mixture import fit_mixture
+from lmmix.mixing import fit_mixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.vocab import Vocab
 
@@ -100,7 +100,9 @@ def test_conforms(corpus: Corpus, min_count: int) -> None:
     model = train_infinigram(corpus, min_count)
     check_language_model(model, corpus)
     assert not remembers(model)
-    check_language_model(fit_mixture([train_ngram(corpus, 3), model], read([["the", "mat"]])).mixture, corpus)
+    dev = corpus_from_lines(["the mat", "a cat sat and the dog"])
+    for method in ("em", "buckets", "context"):
+        check_language_model(fit_mixture([train_ngram(corpus, 3), model], dev, method=method).mixture, corpus)
 
 
 @pytest.mark.parametrize(
