@@ -26,6 +26,11 @@ PRIOR = 2.0
 """By default, the shorter history counts as much as two events that were just read."""
 
 
+def cache_description(half_life: float = HALF_LIFE, order: int = 2) -> dict[str, Any]:
+    """The usual cache with another half life, as `CacheModel.from_description` takes it. Raises SettingError."""
+    return {"kind": KIND, "order": order, "half_life": half_life, "prior": PRIOR, "unk": True}
+
+
 class CacheModel:
     """A `LanguageModel` of the words that the text itself has used, sentence ends included, over all its sentences.
 
