@@ -15,7 +15,9 @@ from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.fileio import PathLike, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import LanguageModel, load
 from lmmix.mix import _kernels as kernels
-from lmmix.mix.em import EmResult, ZeroEventError, fit_em
+from lmmix.mix.em import fit_em
+from lmmix.mix.events import ZeroEventError
+from lmmix.mix.goal import WeightsFit
 from lmmix.progress import task
 
 KIND = "mixture"
@@ -179,7 +181,7 @@ class MixtureFit:
     Attributes
     ----------
     mixture : Mixture
-    em : EmResult
+    em : WeightsFit
     member_ppl : (K,) list of float
         Perplexity of each member alone on the same events.
     skipped : int
@@ -187,7 +189,7 @@ class MixtureFit:
     """
 
     mixture: Mixture
-    em: EmResult
+    em: WeightsFit
     member_ppl: list[float]
     skipped: int
 
