@@ -107,8 +107,8 @@ class MatrixEvents(Events):
             raise SettingError(f"the matrix has shape {self.logp.shape}; it must be (events, models), both at least 1")
         self.counts = _NO_COUNTS if counts is None else _checked_counts(counts, len(self.logp))
         self.total = float(self.counts.sum()) if counts is not None else len(self.logp)
-        self.columns = slice(None) if members is None else np.asarray(members, np.int64)
-        self.members = self.logp.shape[1] if members is None else len(members)
+        self.columns = np.arange(self.logp.shape[1]) if members is None else np.asarray(members, np.int64)
+        self.members = len(self.columns)
         self.threads = threads
         self.pieces = cut(len(self.logp), max(1, PIECE_NUMBERS // self.members))
         self._sample_events = min(SAMPLE_EVENTS, SAMPLE_NUMBERS // self.members)
