@@ -134,11 +134,26 @@ class MatrixEvents(Events):
             row = int(rows[error.row])
             raise ZeroEventError(row, self._numbers(row, row + 1)[:, 0]) from None
 
+    def log_likelihoods(self, weights: np.ndarray) -> np.ndarray:
+        """(M,) Σ_t c_t ln p of each row of `weights` (M, K), in one pass; −inf where an event has probability 0."""
+        work = partial(self._piece_likelihoods, weights)
+        return np.sum(thread_map(work, range(len(self.pieces)), self.threads), axis=0)
+
+    def _piece_likelihoods(self, weights: np.ndarray, piece: int) -> np.ndarray:
+        p, shift, counts = self._piece(piece)
+        with np.errstate(divide="ignore"):
+            logp = np.log(weights @ p)
+        return shift + (logp @ counts if counts.size else logp.sum(axis=1))
+
     def _piece_sums(self, weights: np.ndarray, curvature: bool, piece: int) -> Sums:
-        p, shift = self._kept[piece] if self._kept is not None else self._relative(self.pieces[piece])
-        counts = self.counts[slice(*self.pieces[piece])] if self.counts.size else self.counts
+        p, shift, counts = self._piece(piece)
         sums = Sums.of(p, counts, weights, curvature)
         return Sums(sums.logp + shift, sums.ratio, sums.hessian)
+
+    def _piece(self, piece: int) -> tuple[np.ndarray, float, np.ndarray]:
+        """What `_relative` gives, and the counts."""
+        p, shift = self._kept[piece] if self._kept is not None else self._relative(self.pieces[piece])
+        return p, shift, self.counts[slice(*self.pieces[piece])] if self.counts.size else self.counts
 
     def _relative(self, piece: tuple[int, int]) -> tuple[np.ndarray, float]:
         """((K, n) probabilities relative to those of the likeliest member, Σ_t c_t ln of the latter)."""
