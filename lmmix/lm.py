@@ -93,6 +93,7 @@ _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
 _JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
+_WITHOUT_FILE = {"cache": "lmmix.adaptive.cache:CacheModel"}
 
 FOLDER_CONFIG = "lmmix.json"
 """The file of a model folder that says of what kind it is."""
@@ -139,6 +140,19 @@ def _reader(path: Path) -> str:
         place = head.index(0)
         raise FormatError(f"{path}: not a language model (a binary file of another kind: byte {place} is NUL)")
     return _ARPA_READER
+
+
+def described(description: Any, vocab: Vocab) -> LanguageModel:
+    """The model over `vocab` of a kind that has no file: what its `description` said, a dictionary of JSON.
+
+    Raises FormatError for an unknown kind, and for fields that are missing or cannot be.
+    """
+    kind = description.get("kind") if isinstance(description, dict) else None
+    if not isinstance(kind, str) or kind not in _WITHOUT_FILE:
+        kinds = ", ".join(_WITHOUT_FILE)
+        raise FormatError(f"this describes a {kind!r}, which is no language model without a file ({kinds} would be)")
+    module, name = _WITHOUT_FILE[kind].split(":")
+    return getattr(import_module(module), name).from_description(description, vocab)
 
 
 def _by_kind(path: Path, readers: dict[str, str], description: Any) -> str:
