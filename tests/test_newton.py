@@ -87,7 +87,7 @@ def test_newton_on_members_that_are_the_same_or_useless() -> None:
     result = fit_newton(logp)
     once = fit_newton(logp[:, :2])
     assert result.converged and result.logp == pytest.approx(once.logp, abs=400e-6)
-    assert result.weights[4:].tolist() == [0, 0]
+    assert (result.weights[4:] < 1e-6).all()
 
 
 @FITS
@@ -123,8 +123,8 @@ def test_bad_input_is_refused(fit: Fit) -> None:
 def test_nearest_on_simplex_is_a_minimum(seed: int, members: int, rows: int, scale: float) -> None:
     """The derivative towards each corner of the simplex is not negative."""
     rng = np.random.default_rng(seed)
-    a, y = scale * rng.normal(size=(rows, members)), scale * rng.normal(size=rows)
+    a, y = scale * rng.normal(size=(rows, members)), rng.normal(size=rows)
     w = nearest_on_simplex(a.T @ a, a.T @ y)
     assert w.sum() == pytest.approx(1) and (w >= 0).all()
     gradient = a.T @ (a @ w - y)
-    assert gradient.min() >= gradient @ w - 1e-9 * scale**2 * (1 + np.abs(a / scale).max() ** 2) * members
+    assert gradient.min() >= gradient @ w - 1e-9 * (1 + np.linalg.norm(a) ** 2)

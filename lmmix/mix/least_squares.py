@@ -69,7 +69,7 @@ def fit_least_squares(
             moments += p @ y
             square += float(y @ y)
     gram, moments, square = gram / read.total, moments / read.total, square / read.total
-    weights = nearest_on_simplex(gram, moments)
+    weights = nearest_on_simplex(gram / square, moments / square)
     slope = 2 * (gram @ weights - moments)
     return LeastSquaresFit(
         weights,

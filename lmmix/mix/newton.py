@@ -17,12 +17,12 @@ from lmmix.mix.simplex import nearest_on_simplex
 ENOUGH = 0.01
 """A step is kept if it gains at least this part of what the gradient promises (Armijo)."""
 
-HALVINGS = 40
+HALVINGS = 4
 ROUNDING = 1e-13
 """Likelihoods that differ by less, relatively, cannot be told apart; the gap can."""
 
-INTERIOR = 0.99
-"""How far a step goes at most towards a weight of 0 that a prior forbids."""
+LEAST_PART = 1e-3
+"""What a step leaves of a weight at least: at 0, an event that only this member knows would be impossible."""
 
 
 def fit_newton(
@@ -44,30 +44,27 @@ def fit_newton(
 
 
 def newton(climb: Climb, tolerance: float, max_passes: int) -> None:
-    """Newton steps from where `climb` is, to a gap of `tolerance` or as far as they help."""
+    """Newton steps from where `climb` is, to a gap of `tolerance`."""
     while climb.best.gap > tolerance and climb.passes < max_passes:
-        # EM does not ask for the Hessian, nor does a step that was kept at once need another pass for it.
+        # EM does not ask for the Hessian.
         if not climb.best.hessian.any():
             climb.best = climb.at(climb.best.weights, curvature=True)
-        if not _step(climb):
-            return
+        climb.keep(_step(climb))
 
 
-def _step(climb: Climb) -> bool:
-    """Towards the best weights of the quadratic model, halved until it is worth it; whether it ever is."""
+def _step(climb: Climb) -> Point:
+    """Towards the best weights of the quadratic model, halved until it is worth it; a step of EM if it never is."""
     now = climb.best
-    direction = _newton_point(now) - now.weights
+    target = np.maximum(_newton_point(now), LEAST_PART * now.weights)
+    direction = target / target.sum() - now.weights
     slope = float(now.gradient @ direction)
-    length = _longest(now.weights, direction, climb.goal.prior > 0)
-    for _ in range(HALVINGS):
-        weights = np.maximum(now.weights + length * direction, 0.0)
-        tried = climb.at(weights / weights.sum(), curvature=True)
+    for halving in range(HALVINGS):
+        length = 0.5**halving
+        tried = climb.at(now.weights + length * direction, curvature=True)
         nearer = tried.gap < now.gap / 2 and tried.value >= now.value - ROUNDING * abs(now.value)
         if nearer or tried.value >= now.value + ENOUGH * length * slope:
-            climb.keep(tried)
-            return True
-        length /= 2
-    return False
+            return tried
+    return climb.at(now.em_step, curvature=True)
 
 
 def _newton_point(now: Point) -> np.ndarray:
@@ -77,11 +74,3 @@ def _newton_point(now: Point) -> np.ndarray:
     b_k / w_k² · w_k to one and b_k / w_k to the other. So it is the x for which (x − 2w)ᵀH(x − 2w) is least.
     """
     return nearest_on_simplex(now.hessian, 2 * now.hessian @ now.weights)
-
-
-def _longest(weights: np.ndarray, direction: np.ndarray, forbidden: np.ndarray) -> float:
-    """The part of a step, at most 1, that leaves the weights `forbidden` to be 0 above it."""
-    falling = forbidden & (direction < 0)
-    if not falling.any():
-        return 1.0
-    return min(1.0, INTERIOR * float((weights[falling] / -direction[falling]).min()))
