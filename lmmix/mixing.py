@@ -14,10 +14,11 @@ from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel, described, load_count_table
 from lmmix.logmath import perplexity
 from lmmix.mix.auto import choose
-from lmmix.mix.em import EmResult, fit_em
+from lmmix.mix.em import fit_em
 from lmmix.mix.fit_context import USUAL, fit_context, fit_own, fit_sentences
 from lmmix.mix.fit_gate import GateFit
 from lmmix.mix.gate import HiddenMap
+from lmmix.mix.goal import WeightsFit
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.linear import LinearMixture
 from lmmix.mix.maps import fourier_map, nystroem_map
@@ -71,7 +72,7 @@ def _em(held: HeldOut, settings: MixSettings) -> Found:
     return LinearMixture(held.members, em.weights, held.paths), _em_facts(em)
 
 
-def _em_facts(em: EmResult) -> dict[str, Any]:
+def _em_facts(em: WeightsFit) -> dict[str, Any]:
     curve = [{"ppl": perplexity(logp, em.events), "gap": gap} for logp, gap in em.curve]
     return {"weights": em.weights.tolist(), "gap": em.gap, "iterations": em.iterations, "curve": curve}
 
