@@ -139,7 +139,9 @@ def _walk_histories(words, logp, place, backoff, depth, room, weights, x, counts
         else:
             while filled > end[d - 1]:
                 filled -= 1
-                x[np.uint64(old_word[filled]), :] = old_x[filled]
+                w = np.uint64(old_word[filled])
+                for k in range(members):
+                    x[w, k] = old_x[filled, k]
             top = filled
             offset[d] = offset[d - 1] + backoff[row]
             explicit[:] = 0.0
@@ -151,7 +153,8 @@ def _walk_histories(words, logp, place, backoff, depth, room, weights, x, counts
                     if stamp[w] != row:
                         stamp[w] = row
                         old_word[filled] = w
-                        old_x[filled] = x[w, :]
+                        for l in range(members):
+                            old_x[filled, l] = x[w, l]
                         before = _log_product(x, w, offset[d - 1], weights)
                         if before > -np.inf:
                             _add_outer(explicit, size, np.exp(before - scale[d - 1]), x, w, offset[d - 1])
