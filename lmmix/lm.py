@@ -28,6 +28,10 @@ class LanguageModel(Protocol):
 
     Events are ids of `vocab`: words, `<unk>` for all words outside it, and `</s>`; never `<s>`, whose
     probability is 0. All log-probabilities are natural and float64.
+
+    A text is read sentence after sentence: behind `</s>` the next one begins. To most models sentences are
+    independent; one that `remembers` lets what it has read count in later sentences. Both ways, `score` of a text
+    equals `advance` over all its events from ``start(1)`` on, without a new start in between.
     """
 
     @property
@@ -43,16 +47,20 @@ class LanguageModel(Protocol):
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p(event | events before it in its sentence); words unknown to `vocab` count as `<unk>`.
 
+        A model that remembers reads the sentences in their order and has no memory at the first.
         `threads` is how many to use at most; default: all cores.
         """
         ...
 
     def start(self, n: int) -> State:
-        """The state of `n` sentences before their first word."""
+        """The state of `n` sentences before their first word; nothing has been read before them."""
         ...
 
     def advance(self, state: State, words: np.ndarray) -> tuple[np.ndarray, State]:
-        """(n,) ln p of the next `words` (n,) of each history, and the state behind them."""
+        """(n,) ln p of the next `words` (n,) of each history, and the state behind them.
+
+        Behind `</s>` that is the beginning of the next sentence: what `start` gives, plus what the model remembers.
+        """
         ...
 
     def distribution(self, state: State) -> np.ndarray:
@@ -67,6 +75,15 @@ NO_DISTRIBUTION = "distribution:no"
 def is_distribution(model: LanguageModel) -> bool:
     """Whether the model, and each member of a mixture, gives probabilities that sum to 1 (or less, if padded)."""
     return f"|{NO_DISTRIBUTION}|" not in model.signature
+
+
+REMEMBERS = "memory:document"
+"""The part of a signature that says that the model remembers earlier sentences."""
+
+
+def remembers(model: LanguageModel) -> bool:
+    """Whether the probabilities of the model, or of a member of a mixture, depend on earlier sentences of the text."""
+    return f"|{REMEMBERS}|" in model.signature
 
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"

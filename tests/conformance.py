@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.lm import LanguageModel
+from lmmix.lm import LanguageModel, remembers
 from lmmix.vocab import BOS, EOS
 
 
@@ -25,29 +25,38 @@ def check_language_model(model: LanguageModel, corpus: Corpus, tolerance: float 
 
 
 def _folded(model: LanguageModel, corpus: Corpus) -> np.ndarray:
-    """ln p of each event, one `advance` at a time, with the distribution checked in every history."""
+    """ln p of each event, one `advance` at a time over the whole text: behind `</s>` the next sentence begins."""
     out = []
-    for lo, hi in zip(corpus.offsets[:-1], corpus.offsets[1:]):
-        state = model.start(1)
-        for word in corpus.ids[lo:hi]:
-            logp, state = model.advance(state, np.array([word], np.int32))
-            out.append(float(logp[0]))
+    state = model.start(1)
+    for word in corpus.ids:
+        logp, state = model.advance(state, np.array([word], np.int32))
+        out.append(float(logp[0]))
     return np.array(out)
 
 
 def _check_random_histories(model: LanguageModel, tolerance: float, rng: np.random.Generator) -> None:
-    """Distributions sum to 1 and agree with `advance` at `<s>` and behind words in any sequence, seen or not."""
+    """Distributions sum to 1 and agree with `advance` at `<s>` and behind words in any sequence, seen or not.
+
+    The first history ends a sentence in its third step, the others where it happens.
+    """
     size, histories = len(model.vocab), 3
-    words = np.array([w for w in range(size) if w not in (BOS, EOS)], np.int32)
+    words = np.array([w for w in range(size) if w != BOS], np.int32)
     state = model.start(histories)
-    for _ in range(7):
+    first = model.distribution(state)[0]
+    for number in range(9):
         probabilities = model.distribution(state)
         assert probabilities.shape == (histories, size) and probabilities.dtype == np.float64
         assert (probabilities >= 0).all()
         assert (probabilities[:, BOS] == 0).all()
         np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=0, atol=max(tolerance, 1e-9))
         step = rng.choice(words, histories).astype(np.int32)
+        if number == 2:
+            step[0] = EOS
         logp, state = model.advance(state, step)
         np.testing.assert_allclose(
             np.exp(logp), probabilities[np.arange(histories), step], rtol=10 * tolerance, atol=1e-15 + tolerance / 100
         )
+        if not remembers(model):
+            np.testing.assert_allclose(
+                model.distribution(state)[step == EOS], np.tile(first, ((step == EOS).sum(), 1)), rtol=10 * tolerance
+            )

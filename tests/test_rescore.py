@@ -180,6 +180,13 @@ def test_sentence_mark_in_a_hypothesis_is_refused_with_its_utterance():
         rescore(make_lists([ranked("a", ["a"]), ranked("a", ["a </s>"])]), {"m": MODEL}, weights={"am": 1.0})
 
 
+def test_model_that_remembers_is_refused():
+    model = WordScores({"a": -1.0})
+    model.signature = "words|memory:document|eos:yes"
+    with pytest.raises(SettingError, match="lm:m remembers what it reads.*use a model without memory"):
+        rescore(make_lists([ranked("a", ["a"])]), {"m": model}, weights={"am": 1.0})
+
+
 @pytest.mark.parametrize("arguments", [{}, {"weights": {}}, {"weights": {"am": 1.0}, "tune": "wer"}])
 def test_neither_or_both_of_weights_and_tuning_are_refused(arguments):
     with pytest.raises(SettingError, match=r"either weights .* or a goal"):

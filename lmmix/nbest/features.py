@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmmix.corpus import corpus_from_lines
-from lmmix.errors import InputError
-from lmmix.lm import LanguageModel
+from lmmix.errors import InputError, SettingError
+from lmmix.lm import LanguageModel, remembers
 from lmmix.metrics import words_of
 from lmmix.nbest.lists import NbestLists
 from lmmix.vocab import BOS, EOS, SPECIALS
@@ -34,8 +34,13 @@ def add_lm_feature(lists: NbestLists, model: LanguageModel, name: str) -> LmCove
 
     All lists are scored as one batch, equal texts once. OOVs count as `<unk>`; a hypothesis of probability 0
     gets LM_FLOOR, or less if another one has less, and a warning says how many there are. Raises InputError if
-    the lists have a score of that name.
+    the lists have a score of that name, SettingError for a model that remembers earlier sentences.
     """
+    if remembers(model):
+        raise SettingError(
+            f"{name} remembers what it reads: it would remember one hypothesis while scoring the next; "
+            "use a model without memory"
+        )
     if name in lists.features:
         raise InputError(f"the n-best list has a score {name!r} already; rename it or the model")
     _refuse_sentence_marks(lists)

@@ -18,7 +18,7 @@ from lmmix.neural.lstm import LstmNetwork, LstmState
 from lmmix.neural.softmax import event_logp
 from lmmix.parallel import thread_map
 from lmmix.progress import task
-from lmmix.vocab import BOS, Vocab
+from lmmix.vocab import BOS, EOS, Vocab
 
 Tensor = torch.Tensor
 
@@ -118,7 +118,7 @@ class NeuralModel:
             return self._step(np.full(n, BOS), self.network.start(n))
 
     def advance(self, state: NeuralState, words: np.ndarray) -> tuple[np.ndarray, NeuralState]:
-        """(n,) float64 ln p of `words` (n,) after each history, and the state behind them.
+        """(n,) float64 ln p of `words` (n,) after each history, and the state behind them, the start behind `</s>`.
 
         Raises SettingError unless `words` are n ids of the vocabulary.
         """
@@ -128,7 +128,8 @@ class NeuralModel:
             raise SettingError(f"words must be {n} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}")
         with torch.inference_mode(), self._threads(n):
             logp = event_logp(state.features, self._tensor(words), *self.network.output_weights())
-            return logp.cpu().numpy(), self._step(words, state.memory)
+            ended = words == EOS
+            return logp.cpu().numpy(), self._step(np.where(ended, BOS, words), self._forget(state.memory, ended))
 
     def distribution(self, state: NeuralState) -> np.ndarray:
         """(n, V) float64 probabilities of every next event; rows sum to 1, `<s>` has 0."""
@@ -141,6 +142,13 @@ class NeuralModel:
         """One thread for steps so small that threads would mostly wait for each other."""
         small = n * self.network.embedding.weight.numel() < ONE_THREAD
         return torch_threads(1) if small else contextlib.nullcontext()
+
+    def _forget(self, memory: LstmState, rows: np.ndarray) -> LstmState:
+        """`memory` with the zero state, from which sentences start, in some rows."""
+        if not rows.any():
+            return memory
+        where = torch.from_numpy(rows).to(self.device)[:, None]
+        return memory[0].masked_fill(where, 0.0), memory[1].masked_fill(where, 0.0)
 
     def _step(self, words: np.ndarray, memory: LstmState) -> NeuralState:
         if len(words) == 0:

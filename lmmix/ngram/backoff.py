@@ -19,7 +19,7 @@ from lmmix.fileio import PathLike
 from lmmix.lm import is_distribution
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
-from lmmix.vocab import BOS, Vocab
+from lmmix.vocab import BOS, EOS, Vocab
 
 if TYPE_CHECKING:
     from lmmix.ngram.sentence import SentenceScorer
@@ -169,7 +169,13 @@ class BackoffModel:
         return np.full(n, self._start, np.int32)
 
     def advance(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """((n,) ln p of `words` after each context, (n,) contexts behind them)."""
+        """((n,) ln p of `words` after each context, (n,) contexts behind them, the start behind `</s>`)."""
+        logp, after = self.follow(state, words)
+        after[np.asarray(words) == EOS] = self._start
+        return logp, after
+
+    def follow(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `advance`, but along n-grams, where `</s>` is a word like others: the longest known context behind it."""
         from lmmix.ngram import _query_kernels as kernels
 
         logp, after = np.empty(len(state)), np.empty(len(state), np.int32)

@@ -69,7 +69,7 @@ def _fold(model: BackoffModel, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """(ln p of the last word after the others, the node of the longest known suffix) of each row of words."""
     logp, state = np.zeros(len(ids)), np.zeros(len(ids), np.int32)
     for column in ids.T:
-        logp, state = model.advance(state, column)
+        logp, state = model.follow(state, column)
     return logp, state
 
 

@@ -45,7 +45,7 @@ def model_history(model: BackoffModel, other: BackoffModel) -> np.ndarray:
     for n in range(1, tree.order):
         nodes = tree.nodes(n)
         before = _of_parents(tree, n, state)
-        logp, state[nodes] = other.advance(before, words[nodes])
+        logp, state[nodes] = other.follow(before, words[nodes])
         if n == 1:
             logp[BOS] = logp[EOS]
             state[1 + BOS] = other.start(1)[0]

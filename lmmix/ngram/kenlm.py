@@ -11,7 +11,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import FormatError, MissingDependencyError
 from lmmix.fileio import PathLike, explain_errors
 from lmmix.logmath import LN10
-from lmmix.vocab import BOS, Vocab
+from lmmix.vocab import BOS, EOS, Vocab
 
 
 class KenlmModel:
@@ -58,12 +58,14 @@ class KenlmModel:
         return states
 
     def advance(self, state: list[Any], words: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-        """((n,) ln p of `words`, the n states behind them)."""
+        """((n,) ln p of `words`, the n states behind them, which begin a sentence behind `</s>`)."""
         after = [self._kenlm.State() for _ in state]
         log10p = [
             self._model.BaseScore(before, self.vocab.words[word], behind)
             for before, word, behind in zip(state, words, after)
         ]
+        for i in np.flatnonzero(np.asarray(words) == EOS):
+            self._model.BeginSentenceWrite(after[i])
         return np.array(log10p) * LN10, after
 
     def distribution(self, state: list[Any]) -> np.ndarray:

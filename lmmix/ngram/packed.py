@@ -24,7 +24,7 @@ from lmmix.ngram import _packed_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
-from lmmix.vocab import BOS, Vocab
+from lmmix.vocab import BOS, EOS, Vocab
 
 PIECE_NODES = 1 << 18
 PIECE_SENTENCES = 1 << 12
@@ -156,9 +156,10 @@ class PackedModel:
         return state
 
     def advance(self, state: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """((n,) ln p of `words` after each history, (n, N − 1) chains behind them)."""
+        """((n,) ln p of `words` after each history, (n, N − 1) chains behind them, the start behind `</s>`)."""
         logp, after = np.empty(len(state)), np.empty_like(state)
         kernels._advance(*self._model, state, np.require(words, np.int32, ["C", "W"]), logp, after)
+        after[np.asarray(words) == EOS] = self.start(1)
         return logp, after
 
     def distribution(self, state: np.ndarray) -> np.ndarray:
