@@ -181,8 +181,8 @@ def _check(logp: np.ndarray, tolerance: float, prior: float) -> None:
     if len(bad):
         row, member = bad[0].tolist()
         raise InputError(
-            f"event {row} has log-probability {logp[row, member]:g} in model {member + 1}; a log-linear mixture needs a "
-            "finite one from every model"
+            f"event {row} has log-probability {logp[row, member]:g} in model {member + 1}; a log-linear mixture needs "
+            "a finite one from all"
         )
 
 

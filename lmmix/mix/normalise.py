@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.lm import LanguageModel
+from lmmix.lm import LanguageModel, remembers
 from lmmix.progress import task
 from lmmix.vocab import BOS, EOS
 
@@ -102,6 +102,8 @@ class DenseHistories:
         self.ids = list(ids)
         self.corpus = corpus
         self.events = events
+        together = any(remembers(member) for member in members)
+        self._offsets = np.array([0, len(corpus.ids)]) if together else corpus.offsets
         self._wanted = np.zeros(len(corpus.ids), bool)
         self._wanted[events] = True
 
@@ -129,18 +131,21 @@ class DenseHistories:
         return log_z[self.events], totals, zero
 
     def _batches(self) -> list[np.ndarray]:
-        """Sentences that are walked together: of about the same length."""
-        lengths = np.diff(self.corpus.offsets)
+        """Stretches of the text that are walked together: sentences of about the same length.
+
+        Where a member remembers what it has read, the text is one stretch.
+        """
+        lengths = np.diff(self._offsets)
         order = np.argsort(lengths, kind="stable")
         rows = max(1, BATCH_CELLS // len(self.corpus.vocab))
         return [order[first : first + rows] for first in range(0, len(order), rows)]
 
     def _steps(self, sentences: np.ndarray) -> Any:
-        """Walk some sentences together: yields (m,) places of events wanted and K arrays (m, V) ln p in their histories.
+        """Walk some sentences together: yields (m,) places of events wanted and K arrays (m, V) ln p of what may be there.
 
         A state cannot be cut: sentences that have ended go along with `</s>` until the last one ends.
         """
-        begin, end = self.corpus.offsets[sentences], self.corpus.offsets[sentences + 1]
+        begin, end = self._offsets[sentences], self._offsets[sentences + 1]
         states = [member.start(len(sentences)) for member in self.members]
         for step in range(int((end - begin).max(initial=0))):
             places = begin + step

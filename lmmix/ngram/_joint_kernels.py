@@ -153,8 +153,8 @@ def _walk_histories(words, logp, place, backoff, depth, room, weights, x, counts
                     if stamp[w] != row:
                         stamp[w] = row
                         old_word[filled] = w
-                        for l in range(members):
-                            old_x[filled, l] = x[w, l]
+                        for i in range(members):
+                            old_x[filled, i] = x[w, i]
                         before = _log_product(x, w, offset[d - 1], weights)
                         if before > -np.inf:
                             _add_outer(explicit, size, np.exp(before - scale[d - 1]), x, w, offset[d - 1])

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
 from lmmix.corpus import Corpus
+from lmmix.lm import LanguageModel
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.parallel import thread_map
 from lmmix.vocab import BOS
@@ -45,13 +47,13 @@ class JointModels:
             self.unigrams[:, k] = unigrams if there is None else unigrams[there]
         self.unigrams[BOS] = -np.inf
 
-    def of_corpus(self, corpus: Corpus, threads: int | None = None) -> JointHistories:
-        """The histories before each event of a text."""
-        return self.of_states([model.contexts(corpus, threads) for model in self.models])
+    def of_corpus(self, corpus: Corpus, events: np.ndarray, threads: int | None = None) -> JointHistories:
+        """The histories before some events of a text (places in `corpus.ids`)."""
+        return self.of_states([model.contexts(corpus, threads)[events] for model in self.models])
 
     def of_states(self, states: Sequence[np.ndarray]) -> JointHistories:
-        """The histories of n states of each model."""
-        return JointHistories(self, np.stack(states, axis=1))
+        """The histories of n states of each model: nodes, or the chains of nodes of a packed model."""
+        return JointHistories(self, np.stack([_nodes(state) for state in states], axis=1))
 
     def children(self, contexts: np.ndarray) -> np.ndarray:
         """(n, K) int64: how many words are explicit behind contexts (n, K); none behind -1."""
@@ -62,6 +64,25 @@ class JointModels:
             lo, hi = np.maximum(begin[at[some]], 0), np.minimum(begin[at[some] + 1], model.tree.size)
             out[some, k] = np.maximum(hi.astype(np.int64) - lo, 0)
         return out
+
+
+def join(models: Sequence[LanguageModel], ids: Sequence[np.ndarray | None]) -> JointModels | None:
+    """What some models know together; None unless all are back-off models.
+
+    `ids` has for each model the id there of each word of the first one, None where the ids are the same. Packed models
+    are unpacked, which takes as much memory as the exact ones.
+    """
+    exact = [model.unpacked() if hasattr(model, "unpacked") else model for model in models]
+    same = [model for model in exact if isinstance(model, BackoffModel)]
+    return JointModels(same, ids) if len(same) == len(models) else None
+
+
+def _nodes(state: np.ndarray) -> np.ndarray:
+    """(n,) the node of the longest context; chains are (n, N − 1), with zeros behind it."""
+    if state.ndim == 1:
+        return state
+    padded = np.concatenate([np.zeros((len(state), 1), np.int32), state], axis=1)
+    return padded[np.arange(len(state)), (state > 0).sum(axis=1)]
 
 
 @dataclass(frozen=True)
@@ -268,7 +289,7 @@ def _depth_first(parent: np.ndarray, groups: Sequence[int]) -> np.ndarray:
         np.add.at(size, parent[lo:hi], size[lo:hi])
     place = np.zeros(len(parent), np.int64)
     free = np.ones(len(parent), np.int64)
-    for lo, hi in zip(edges[1:-1], edges[2:]):
+    for lo, hi in pairwise(edges[1:]):
         nodes = lo + np.argsort(parent[lo:hi], kind="stable")
         before = np.cumsum(size[nodes]) - size[nodes]
         siblings = parent[nodes]

@@ -14,7 +14,9 @@ Log-probabilities and back-offs are float32, or codes of a few bits; those of un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -167,6 +169,12 @@ class PackedModel:
         out = np.empty((len(state), len(self.vocab)))
         kernels._distribution(*self._model, state, out)
         return out
+
+    def joint_with(self, models: Sequence[LanguageModel], ids: Sequence[np.ndarray | None]) -> JointModels | None:
+        """What `models`, of which this is the first, know together; see `lmmix.ngram.joint.join`."""
+        from lmmix.ngram.joint import join
+
+        return join(models, ids)
 
     def unpacked(self, threads: int | None = None) -> BackoffModel:
         """The same model with exactly the stored numbers, in arrays that everything else can work on."""
