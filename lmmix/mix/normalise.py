@@ -141,7 +141,7 @@ class DenseHistories:
         return [order[first : first + rows] for first in range(0, len(order), rows)]
 
     def _steps(self, sentences: np.ndarray) -> Any:
-        """Walk some sentences together: yields (m,) places of events wanted and K arrays (m, V) ln p of what may be there.
+        """Walk some sentences together: yields (m,) places of wanted events and K arrays (m, V) of what may be there.
 
         A state cannot be cut: sentences that have ended go along with `</s>` until the last one ends.
         """

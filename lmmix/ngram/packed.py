@@ -28,6 +28,10 @@ from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, EOS, Vocab
 
+if TYPE_CHECKING:
+    from lmmix.lm import LanguageModel
+    from lmmix.ngram.joint import JointModels
+
 PIECE_NODES = 1 << 18
 PIECE_SENTENCES = 1 << 12
 
