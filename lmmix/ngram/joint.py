@@ -234,6 +234,8 @@ def _tree_of(models: Sequence[BackoffModel], contexts: np.ndarray) -> tuple[_Tre
     for length in range(max(model.order for model in models) - 1, 0, -1):
         own, above = np.full(pool.shape, -1, np.int32), pool.copy()
         for k, model in enumerate(models):
+            if length >= model.order:
+                continue
             moves = _of_length(model, pool[:, k], length)
             own[moves, k] = pool[moves, k]
             above[moves, k] = _suffixes(model, pool[moves, k], length)
@@ -259,8 +261,6 @@ def _tree_of(models: Sequence[BackoffModel], contexts: np.ndarray) -> tuple[_Tre
 def _of_length(model: BackoffModel, nodes: np.ndarray, length: int) -> np.ndarray:
     """Which of some contexts have so many words."""
     level = model.tree.level
-    if length >= model.order:
-        return np.zeros(len(nodes), bool)
     return (nodes >= level[length]) & (nodes < level[length + 1])
 
 
