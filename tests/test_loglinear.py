@@ -222,7 +222,7 @@ def test_prior_holds_weights_near_equal_ones(exact: tuple[list[BackoffModel], Co
 
 def test_model_that_excludes_words_and_would_be_negative_is_left_out(corpus: Corpus) -> None:
     good = train_ngram(corpus, 3)
-    bad = BackoffModel(good.tree, -good.logp.clip(-20, -0.01) - 8, good.backoff, good.vocab, "bad")
+    bad = train_ngram(corpus, 1)
     bad.logp[1] = -np.inf
     fit = fit_loglinear_mixture([good, bad], corpus)
     assert fit.dropped == [1] and fit.mixture.weights[1] == 0

@@ -3,7 +3,8 @@
 The mean log-likelihood of events with log-probabilities x_t (a vector of K) in histories with normalisers Z_t is
 Σ_t (w·x_t − ln Z_t(w)) / T. It is concave in w: its gradient is the mean of x_t − E_t[x], its Hessian that of −Cov_t[x]
 (Klakow 1998, "Log-linear interpolation of language models"). Steps are halved until the likelihood rises enough
-(Armijo), and directions in which it is flat are left alone, so weights stay finite where members are alike.
+(Armijo), they are no longer than what the weights are, and flat directions are left alone, so weights stay finite
+where members are alike.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from lmmix.progress import task
 logger = logging.getLogger("lmmix")
 
 FLAT = 1e-10
-"""A direction is flat if its curvature is less than this part of the largest: rounding would have its way there."""
+"""A direction has no curvature if it is less than this part of the largest: rounding would have its way there."""
+
+LEAST = 1e-12
+"""Nor has one with less than this, in nats²."""
+
+STEEP = 10.0
+"""A slope is steep if it is more than so many times the square root of the least curvature, a standard deviation."""
 
 ENOUGH = 1e-4
 """A step has to gain this part of what the slope promises."""
@@ -105,11 +112,16 @@ class _Point:
     zero: np.ndarray
 
     def newton_step(self) -> np.ndarray:
-        """The step to the top of the parabola, without the directions that are flat."""
+        """The step to the top of the parabola.
+
+        A direction without curvature is left alone where the slope is small, too, as among members that are alike.
+        Where it is steep, the weights are far from the best ones.
+        """
         values, vectors = np.linalg.eigh(self.curvature)
-        steep = values > FLAT * max(float(values[-1]), 0.0)
-        along = vectors[:, steep].T @ self.gradient
-        return vectors[:, steep] @ (along / values[steep])
+        least = max(FLAT * float(values[-1]), LEAST)
+        slope = vectors.T @ self.gradient
+        slope[(values < least) & (np.abs(slope) < STEEP * np.sqrt(least))] = 0.0
+        return vectors @ (slope / np.maximum(values, least))
 
 
 def fit_loglinear(
@@ -193,7 +205,7 @@ def _gap(point: _Point, step: np.ndarray) -> float:
 def _climb(objective: _Objective, now: _Point, step: np.ndarray) -> _Point | None:
     """The first of now + step, now + step / 2, … whose likelihood is higher by enough; None if rounding hides it."""
     slope = float(now.gradient @ step)
-    length = 1.0
+    length = min(1.0, (1.0 + float(np.linalg.norm(now.weights))) / float(np.linalg.norm(step)))
     for _ in range(MOST_HALVINGS):
         after = objective.at(now.weights + length * step)
         if after.value >= now.value + ENOUGH * length * slope:
