@@ -22,8 +22,8 @@ from lmmix.ngram.backoff import BackoffModel
 from lmmix.parallel import thread_map
 from lmmix.vocab import BOS
 
-PIECE_WORDS = 1 << 18
-"""Explicit words that a thread goes through at a time, at least."""
+PIECE_WORDS = 1 << 17
+"""Explicit words that a thread goes through at a time, or as many as the vocabulary has."""
 
 
 class JointModels:
@@ -155,7 +155,7 @@ class JointHistories:
         """First and last history of pieces with about as many explicit words each."""
         words = self.joint.children(self._tree.contexts).sum(axis=1)
         words[self._without_rest] += len(self.joint.unigrams)
-        most = max(PIECE_WORDS, 4 * len(self.joint.unigrams))
+        most = max(PIECE_WORDS, len(self.joint.unigrams))
         edges = np.flatnonzero(np.diff(np.cumsum(words) // most)) + 1
         return list(zip([0, *edges.tolist()], [*edges.tolist(), len(words)]))
 
