@@ -59,9 +59,7 @@ def covariance(history: list[dict[str, float]], weights: Sequence[float]) -> np.
     return sum(f / z * np.outer(np.array(x) - centre, np.array(x) - centre) for f, x in words)
 
 
-def log_likelihood(
-    rows: list[list[dict[str, float]]], events: Sequence[str], weights: Sequence[float]
-) -> float:
+def log_likelihood(rows: list[list[dict[str, float]]], events: Sequence[str], weights: Sequence[float]) -> float:
     """Σ_t w·x_t − ln Z_t."""
     total = 0.0
     for row, event in zip(rows, events):
