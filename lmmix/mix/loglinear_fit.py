@@ -10,6 +10,7 @@ where members are alike.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from lmmix.errors import InputError, SettingError
 from lmmix.logmath import perplexity
-from lmmix.mix.normalise import Histories
+from lmmix.mix.normalise import Normaliser
 from lmmix.progress import task
 
 logger = logging.getLogger("lmmix")
@@ -81,23 +82,23 @@ class LogLinearResult:
 class _Objective:
     """The mean log-likelihood of the events, less the prior."""
 
-    def __init__(self, logp: np.ndarray, histories: Histories, prior: float, threads: int | None) -> None:
+    def __init__(self, logp: np.ndarray, normaliser: Normaliser, prior: float, threads: int | None) -> None:
         self.events, self.members = logp.shape
         self.sum = logp.sum(axis=0)
-        self.histories = histories
-        self.prior = prior / self.events
+        self.normaliser = normaliser
+        self.precision = prior**-2 / self.events
         self.threads = threads
         self.passes = 0
 
     def at(self, weights: np.ndarray) -> _Point:
-        log_z, totals, zero = self.histories.sums(weights, True, self.threads)
+        log_z, totals, zero = self.normaliser.sums(weights, True, self.threads)
         self.passes += 1
         logp = float(self.sum @ weights - log_z.sum())
         away = weights - 1.0 / self.members
-        gradient = (self.sum - totals[1:, 0]) / self.events - self.prior * away
+        gradient = (self.sum - totals[1:, 0]) / self.events - self.precision * away
         lower = totals[1:, 1:] / self.events
-        curvature = np.tril(lower) + np.tril(lower, -1).T + self.prior * np.eye(self.members)
-        return _Point(weights, logp, logp / self.events - 0.5 * self.prior * away @ away, gradient, curvature, zero)
+        curvature = np.tril(lower) + np.tril(lower, -1).T + self.precision * np.eye(self.members)
+        return _Point(weights, logp, logp / self.events - 0.5 * self.precision * away @ away, gradient, curvature, zero)
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,11 @@ class _Point:
 
 def fit_loglinear(
     logp: np.ndarray,
-    histories: Histories,
+    normaliser: Normaliser,
     *,
     tolerance: float = 1e-7,
     max_iterations: int = 200,
-    prior: float = 0.0,
+    prior: float = math.inf,
     start: Sequence[float] | None = None,
     threads: int | None = None,
 ) -> LogLinearResult:
@@ -140,14 +141,14 @@ def fit_loglinear(
     ----------
     logp : (T, K) float64
         Finite natural log-probability of each event under each model.
-    histories : Histories
-        Of the same events and models (`lmmix.mix.normalise.histories_of`).
+    normaliser : Normaliser
+        Of the same events and models (`lmmix.mix.normalise.normaliser_of`).
     tolerance : float
         Stop when the certificate (nats per event) is at most this.
     max_iterations : int
         Passes over the histories after which to stop all the same, with a logged warning.
     prior : float
-        Precision (1 / variance) of a Gaussian prior on the weights around 1/K; 0: none.
+        Standard deviation of a Gaussian prior on the weights around 1/K; infinite: none.
     start : K numbers, optional
         First weights; 1/K each by default.
     threads : int, optional
@@ -162,7 +163,7 @@ def fit_loglinear(
     weights = np.full(members, 1.0 / members) if start is None else np.array(start, np.float64)
     if weights.shape != (members,) or not np.isfinite(weights).all():
         raise SettingError(f"start weights {weights.tolist()} must be {members} finite numbers")
-    objective = _Objective(logp, histories, prior, threads)
+    objective = _Objective(logp, normaliser, prior, threads)
     with task("log-linear weights", None) as advance:
         best = objective.at(weights)
         step = best.newton_step()
@@ -187,8 +188,8 @@ def _check(logp: np.ndarray, tolerance: float, prior: float) -> None:
         raise SettingError(f"the matrix has shape {logp.shape}; it must be (events, models), both at least 1")
     if not 0 < tolerance < np.inf:
         raise SettingError(f"tolerance is {tolerance}; it must be a number above 0")
-    if not 0 <= prior < np.inf:
-        raise SettingError(f"prior is {prior}; it must be a number, 0 or more")
+    if not prior > 0:
+        raise SettingError(f"prior is {prior}; it must be a number above 0, or inf")
     bad = np.argwhere(~np.isfinite(logp))
     if len(bad):
         row, member = bad[0].tolist()

@@ -20,8 +20,8 @@ BATCH_CELLS = 1 << 20
 """Probabilities of each member that are held at a time, at least one distribution."""
 
 
-class Histories(Protocol):
-    """The histories before n events of a text."""
+class Normaliser(Protocol):
+    """Sums over the vocabulary in the histories before n events of a text."""
 
     def sums(
         self, weights: np.ndarray, moments: bool = True, threads: int | None = None
@@ -52,19 +52,19 @@ def joint_models(members: Sequence[LanguageModel], ids: Sequence[np.ndarray | No
     return offer(members, ids) if offer else None
 
 
-def histories_of(
+def normaliser_of(
     members: Sequence[LanguageModel],
     ids: Sequence[np.ndarray | None],
     corpus: Corpus,
     events: np.ndarray,
     threads: int | None = None,
-) -> Histories:
-    """The histories before some events (places in `corpus.ids`).
+) -> Normaliser:
+    """What normalises before some events (places in `corpus.ids`).
 
     `ids` has for each member the id there of each word of `corpus.vocab`, None where the ids are the same.
     """
     joint = joint_models(members, ids)
-    return joint.of_corpus(corpus, events, threads) if joint else DenseHistories(members, ids, corpus, events)
+    return joint.of_corpus(corpus, events, threads) if joint else DenseNormaliser(members, ids, corpus, events)
 
 
 def log_product(logp: Sequence[np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -82,13 +82,13 @@ def log_product(logp: Sequence[np.ndarray], weights: np.ndarray) -> tuple[np.nda
     return product, np.array([np.where(one, words, -1).max(initial=-1) for one in alone])
 
 
-class DenseHistories:
-    """`Histories` of any models: each history of a text is visited, and every probability in it computed.
+class DenseNormaliser:
+    """`Normaliser` of any models: each history of a text is visited, and every probability in it computed.
 
     Parameters
     ----------
     members, ids, corpus, events
-        As for `histories_of`.
+        As for `normaliser_of`.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class DenseHistories:
     def sums(
         self, weights: np.ndarray, moments: bool = True, threads: int | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See `Histories.sums`. The members use as many threads as they like."""
+        """See `Normaliser.sums`. The members use as many threads as they like."""
         members = len(self.members)
         log_z = np.empty(len(self.corpus.ids))
         totals = np.zeros((members + 1, members + 1) if moments else (1, 1))
@@ -164,7 +164,7 @@ class DenseHistories:
 
 
 def _moments(p: np.ndarray, logp: Sequence[np.ndarray]) -> np.ndarray:
-    """The totals of `Histories.sums` from (n, V) probabilities of the mixture and those of the members."""
+    """The totals of `Normaliser.sums` from (n, V) probabilities of the mixture and those of the members."""
     x = np.stack([np.where(p > 0, part, 0.0) for part in logp])
     mean = np.einsum("nv,knv->nk", p, x)
     totals = np.zeros((len(x) + 1, len(x) + 1))
