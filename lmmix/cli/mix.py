@@ -74,24 +74,7 @@ HALF_LIFE = 250.0
 @json_option
 @with_progress
 def command(
-    models: tuple[str, ...],
-    dev: tuple[str, ...],
-    output: str,
-    method: str,
-    cache: tuple[float, ...],
-    spread: str | None,
-    min_gain: float | None,
-    max_members: int | None,
-    features: list[str] | None,
-    counts: tuple[str, ...],
-    target: str | None,
-    show: bool,
-    tokenizer: str | None,
-    errors: str,
-    replace_specials: bool,
-    threads: int | None,
-    as_json: bool,
-    **numbers: Any,
+    models: tuple[str, ...], dev: tuple[str, ...], output: str, show: bool, as_json: bool, **options: Any
 ) -> None:
     """Find a mixture of MODELs on held-out text and write it as a model of its own.
 
@@ -124,23 +107,56 @@ def command(
     lmmix mix ours.lmx theirs.arpa --spread chars --dev valid.txt -o mix.json
     lmmix ppl mix.json test.txt
     """
+    from lmmix.mix_report import mix_report
+
+    started = time.perf_counter()
+    check_output(output, as_json)
+    target = options["target"]
+    refuse_overwriting(output, (*models, *dev, *options["counts"], *([target] if target else [])))
+    fit = _fit(models, dev, **options)
+    seen = mix_report(fit, options["threads"])
+    report = {**_report(fit), **seen.as_json()}
+    fit.mixture.save(output, report)
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json({**report, "seconds": seconds})
+    elif output != "-":
+        _print(fit, seconds)
+        if show:
+            _show(fit, seen)
+
+
+def _fit(
+    models: tuple[str, ...],
+    dev: tuple[str, ...],
+    *,
+    method: str,
+    cache: tuple[float, ...],
+    spread: str | None,
+    min_gain: float | None,
+    max_members: int | None,
+    features: list[str] | None,
+    counts: tuple[str, ...],
+    target: str | None,
+    tokenizer: str | None,
+    errors: str,
+    replace_specials: bool,
+    threads: int | None,
+    **numbers: Any,
+) -> MixtureFit:
     from lmmix.adaptive.cache import cache_description
     from lmmix.corpus import read_corpus
     from lmmix.lm import load
     from lmmix.mix_methods import MixSettings
-    from lmmix.mix_report import mix_report
     from lmmix.mixing import fit_mixture
 
-    started = time.perf_counter()
-    check_output(output, as_json)
-    refuse_overwriting(output, (*models, *dev, *counts, *([target] if target else [])))
     if features is not None:
         numbers["features"] = features
     big = load(target, tokenizer, threads) if target else None
     settings = MixSettings(**numbers, target=big, threads=threads)
     members = [load(path, tokenizer, threads) for path in models]
     text = read_corpus(dev, tokenizer=members[0].vocab.tokenizer, errors=errors, replace_specials=replace_specials)
-    fit = fit_mixture(
+    return fit_mixture(
         members,
         text,
         models,
@@ -152,16 +168,6 @@ def command(
         max_members=max_members,
         settings=settings,
     )
-    seen = mix_report(fit, threads)
-    report = {**_report(fit), **seen.as_json()}
-    fit.mixture.save(output, report)
-    seconds = time.perf_counter() - started
-    if as_json:
-        print_json({**report, "seconds": seconds})
-    elif output != "-":
-        _print(fit, seconds)
-        if show:
-            _show(fit, seen)
 
 
 def _report(fit: MixtureFit) -> dict[str, Any]:
