@@ -170,7 +170,8 @@ def _online_weights(logp, start, rate, share, additive, weights, out):
         total = 0.0
         for k in range(members):
             if additive:
-                weights[k] *= np.exp(rate * (np.exp(logp[t, k] - largest) / max(mix, 1e-300) - 1.0 / members))
+                # The best member has 1 / mix, so no exponent is above 0.
+                weights[k] *= np.exp(rate * (np.exp(logp[t, k] - largest) - 1.0) / max(mix, 1e-300))
             else:
                 weights[k] *= np.exp(rate * (logp[t, k] - largest))
             total += weights[k]

@@ -11,7 +11,7 @@ from lmmix.fileio import PathLike
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.count_artefact import read_lmc
 from lmmix.ngram.counts import NgramCounts
-from lmmix.vocab import Vocab
+from lmmix.vocab import BOS, Vocab
 
 
 class ContextCounts:
@@ -33,6 +33,12 @@ class ContextCounts:
         np.cumsum(counts.count, out=sums[1:])
         top = int(tree.level[tree.order])
         self.total = sums[tree.begin[1 : top + 1]] - sums[tree.begin[:top]]
+        # `<s>` has a count, but it follows nothing.
+        self.total[0] -= counts.count[1 + BOS]
+        # Words of the vocabulary are nodes, seen or not; so for each node the longest suffix that was seen.
+        self._seen = np.arange(top)
+        while (unseen := np.flatnonzero((self.total[self._seen] == 0) & (self._seen > 0))).size:
+            self._seen[unseen] = tree.suffix[self._seen[unseen]]
         # A back-off model knows how to walk; its probabilities are not asked for.
         self._walker = BackoffModel(tree, np.zeros(tree.size), np.zeros(top), vocab, "counts")
         self._ids = ids
@@ -50,12 +56,12 @@ class ContextCounts:
         return self._walker.advance(state, words if self._ids is None else self._ids[words])[1]
 
     def context_lengths(self, state: np.ndarray) -> np.ndarray:
-        """(n,) int64: words of each context."""
-        return self._walker.context_lengths(state)
+        """(n,) int64: words of each context that was seen."""
+        return self._walker.context_lengths(self._seen[state])
 
     def context_counts(self, state: np.ndarray) -> np.ndarray:
-        """(n,) float64: how often each context was followed by a word."""
-        return self.total[state]
+        """(n,) float64: how often these were followed by a word."""
+        return self.total[self._seen[state]]
 
 
 def load_context_counts(path: PathLike, vocab: Vocab) -> ContextCounts:
