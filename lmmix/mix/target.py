@@ -15,10 +15,10 @@ from scipy.special import xlogy
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError
 from lmmix.lm import LanguageModel
+from lmmix.mix.distributions import Block, Distributions
 from lmmix.mix.em import maximise
 from lmmix.mix.events import Events, MatrixEvents, Sums
 from lmmix.mix.goal import WeightsFit, check_tolerance, goal_for
-from lmmix.mix.histories import Block, Histories
 
 KEEP_NUMBERS = 1 << 24
 """Distributions of all histories are kept in memory if they are so many numbers or fewer, and else computed anew."""
@@ -66,7 +66,7 @@ def fit_to_target(
     target expects somewhere and no model does.
     """
     check_tolerance(tolerance)
-    events = TargetEvents(Histories([*models, target], corpus, histories, seed))
+    events = TargetEvents(Distributions([*models, target], corpus, histories, seed))
     fit = maximise(goal_for(events, prior), tolerance=tolerance, max_iterations=max_iterations)
     return TargetFit(fit, -events.entropy - fit.logp / events.total, events.entropy)
 
@@ -77,7 +77,7 @@ class TargetEvents(Events):
     `entropy` is known after the first pass.
     """
 
-    def __init__(self, histories: Histories) -> None:
+    def __init__(self, histories: Distributions) -> None:
         self.histories = histories
         self.members, self.total = len(histories.models) - 1, histories.total
         self.entropy = np.nan
