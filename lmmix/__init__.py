@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lmmix.adaptive.cache import CacheModel
+    from lmmix.adaptive.infinigram import train_infinigram
     from lmmix.corpus import Corpus, read_corpus
     from lmmix.errors import LmmixError
     from lmmix.lm import LanguageModel, load
     from lmmix.mix.em import fit_em
-    from lmmix.mix.mixture import Mixture, fit_mixture
+    from lmmix.mix.linear import LinearMixture
+    from lmmix.mix.mixture import Mixture
+    from lmmix.mixing import MixSettings, fit_mixture
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
+    from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
     from lmmix.ngram.settings import SmoothingSettings
     from lmmix.sampling import sample, top_k
@@ -27,30 +32,38 @@ if TYPE_CHECKING:
     from lmmix.vocab import Vocab
 
 _HOMES = {
+    "CacheModel": "lmmix.adaptive.cache",
     "Corpus": "lmmix.corpus",
     "LanguageModel": "lmmix.lm",
     "LmmixError": "lmmix.errors",
     "Mixture": "lmmix.mix.mixture",
     "Vocab": "lmmix.vocab",
     "fit_em": "lmmix.mix.em",
-    "fit_mixture": "lmmix.mix.mixture",
+    "fit_mixture": "lmmix.mixing",
+    "LinearMixture": "lmmix.mix.linear",
+    "MixSettings": "lmmix.mixing",
     "load": "lmmix.lm",
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",
     "rescore": "lmmix.nbest.rescore",
     "sample": "lmmix.sampling",
     "top_k": "lmmix.sampling",
+    "train_infinigram": "lmmix.adaptive.infinigram",
     "train_neural": "lmmix.neural.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",
     "SmoothingSettings": "lmmix.ngram.settings",
     "Scratch": "lmmix.scratch",
 }
 
 __all__ = [
+    "CacheModel",
     "Corpus",
     "LanguageModel",
+    "LinearMixture",
     "LmmixError",
+    "MixSettings",
     "Mixture",
     "Scratch",
     "SmoothingSettings",
@@ -58,12 +71,14 @@ __all__ = [
     "fit_em",
     "fit_mixture",
     "load",
+    "merge_models",
     "perplexity",
     "prune_entropy",
     "read_corpus",
     "rescore",
     "sample",
     "top_k",
+    "train_infinigram",
     "train_neural",
     "train_ngram",
 ]

@@ -267,3 +267,12 @@ def check_fields(
             raise FormatError(
                 f"{path}: array {name!r} has {array.ndim} dimensions of {array.dtype.str[1:]}, not one of {dtype}"
             )
+
+
+def refuse_places(path: PathLike, array: str, wrong: np.ndarray, why: str, places: int | np.ndarray = 0) -> None:
+    """Raise FormatError at the first True of `wrong`; `places` are its places in the array, or the first of them."""
+    if not wrong.any():
+        return
+    row = int(wrong.argmax())
+    place = int(places[row]) if isinstance(places, np.ndarray) else places + row
+    raise FormatError(f"{path}: array {array!r} is wrong at place {place}: {why}")

@@ -13,7 +13,7 @@ from lmmix.corpus import Corpus, read_corpus
 from lmmix.errors import InputError
 from lmmix.fileio import PathLike, explain_errors, write_json
 from lmmix.lm import LanguageModel, load
-from lmmix.mix.mixture import MixtureFit, fit_mixture
+from lmmix.mixing import MixSettings, MixtureFit, fit_mixture
 from lmmix.nbest.lists import read_nbest, write_nbest
 from lmmix.nbest.rescore import RescoreReport, rescore, save_weights
 from lmmix.ngram.estimate import train_ngram
@@ -51,8 +51,8 @@ class DemoReport:
         assert self.fit and self.tune and self.test
         return {
             "ppl": {name: report.ppl for name, report in self.ppl.items()},
-            "weights": dict(zip(self.members, self.fit.em.weights.tolist())),
-            "gap": self.fit.em.gap,
+            "weights": dict(zip(self.members, self.fit.facts["weights"])),
+            "gap": self.fit.facts["gap"],
             "wer_first": self.test.wer_first,
             "wer": self.test.wer,
             "wer_oracle": self.test.wer_oracle,
@@ -131,8 +131,8 @@ class _Demo:
         return path
 
     def mix(self, models: list[LanguageModel], paths: list[Path], vocab: Vocab) -> MixtureFit:
-        fit = fit_mixture(models, self.text(TARGET, "valid", vocab), paths, threads=self.threads)
-        fit.mixture.save(self.out / "mix.json", {"ppl": fit.em.ppl, "gap": fit.em.gap})
+        fit = fit_mixture(models, self.text(TARGET, "valid", vocab), paths, settings=MixSettings(threads=self.threads))
+        fit.mixture.save(self.out / "mix.json", {"ppl": fit.ppl, "gap": fit.facts["gap"]})
         return fit
 
     def measure(self, models: dict[str, LanguageModel], vocab: Vocab) -> dict[str, ScoreReport]:

@@ -8,13 +8,14 @@ from typing import Any
 from lmmix.artefact import MAGIC, read_header
 from lmmix.fileio import PathLike, explain_errors
 from lmmix.lm import LanguageModel, load
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.mixture import Mixture
 
 
 def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
     """Kind, order, number of n-grams, vocabulary, bytes and signature of a model or of counts. Raises as `load` does.
 
-    With `check` every byte of an .lmx file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
+    With `check` every byte of an .lmx or .lmi file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
     been checked when they are loaded.
     """
     place = Path(path)
@@ -26,7 +27,9 @@ def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
     size = sum(file.stat().st_size for file in files)
     facts: dict[str, Any] = {"kind": type(model).__name__, "bytes": size, **_ngram_facts(model, size)}
     if isinstance(model, Mixture):
-        facts |= {"weights": model.weights.tolist(), "members": [str(member) for member in model.paths or []]}
+        facts |= {"combination": model.combination, "members": model.names}
+    if isinstance(model, LinearMixture):
+        facts["weights"] = model.weights.tolist()
     facts |= {"words": len(model.vocab), "tokenizer": model.vocab.tokenizer, "vocab": model.vocab.fingerprint}
     if check:
         facts["check"] = "every byte was looked at" if whole else "nothing more to check than loading did"
@@ -48,19 +51,25 @@ def _is_artefact(path: Path) -> bool:
 
 
 def _checked(path: PathLike) -> LanguageModel:
+    if read_header(path)[0]["kind"] == "infinigram":
+        from lmmix.adaptive.infinigram_file import check_lmi
+
+        return check_lmi(path)
     from lmmix.ngram.lmxfile import check_lmx
 
     return check_lmx(path)
 
 
 def _ngram_facts(model: Any, size: int) -> dict[str, Any]:
-    """What only n-gram models have; bytes are those of the whole file, vocabulary included."""
+    """What only n-gram and ∞-gram models have; bytes are those of the whole file, vocabulary included."""
     # Told apart by what they have: the classes have kernels that other models need not load.
     if hasattr(model, "quantised"):
         counts = model.counts()
         stored = "float32" if model.quantised is None else f"q{model.quantised}"
     elif hasattr(model, "tree"):
         counts, stored = model.tree.counts(), "exact"
+    elif hasattr(model, "places"):
+        return {"events": len(model.ids), "bytes_per_event": round(size / len(model.ids), 3)}
     else:
         return {}
     per_ngram = round(size / max(1, sum(counts)), 3)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -88,21 +89,32 @@ def remembers(model: LanguageModel) -> bool:
 
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
-_ARTEFACT_READERS = {"ngram": "lmmix.ngram.lmxfile:read_lmx", "ngram-packed": "lmmix.ngram.packed_file:read_packed"}
+_ARTEFACT_READERS = {
+    "ngram": "lmmix.ngram.lmxfile:read_lmx",
+    "ngram-packed": "lmmix.ngram.packed_file:read_packed",
+    "infinigram": "lmmix.adaptive.infinigram_file:read_lmi",
+}
 _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
-_JSON_READERS = {"mixture": "lmmix.mix.mixture:load_mixture"}
+_JSON_READERS = {"mixture": "lmmix.mix.mixture_file:load_mixture"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
+_DUMP_READER = "lmmix.dumps:read_dump"
 _WITHOUT_FILE = {"cache": "lmmix.adaptive.cache:CacheModel"}
+
+HEAD_BYTES = 1 << 16
+"""What is looked at to know a file; in a dump of word probabilities a sentence stands before its first event."""
+
+_DUMP_EVENT = re.compile(rb"(?:^|\n)[ \t]+p\( [^ \t\n]+ \| ")
 
 FOLDER_CONFIG = "lmmix.json"
 """The file of a model folder that says of what kind it is."""
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA (plain or compressed), .lmx, KenLM binary, neural folder or mixture.
+    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture or a dump (`lmmix.dumps`).
 
-    `tokenizer` says what made the tokens of an ARPA file, which cannot say so itself (default: white space); other
+    ARPA files and dumps may be compressed.
+    `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other
     models know, and are refused if they know better. `threads` read an ARPA file, by default all cores.
 
     Raises InputError for a missing file, FormatError for one that is no language model or is damaged, EventSpaceError
@@ -115,10 +127,20 @@ def load(path: PathLike, tokenizer: str | None = None, threads: int | None = Non
     read = getattr(import_module(module), function)
     if reader == _ARPA_READER:
         return read(path, tokenizer=tokenizer or "whitespace", threads=threads)
+    if reader == _DUMP_READER:
+        return read(path, tokenizer or "whitespace")
     model = read(path)
     if tokenizer is not None and not same_tokens(model.vocab.tokenizer, tokenizer):
         raise EventSpaceError(f"{path}: its tokens are made by {model.vocab.tokenizer!r}, not by {tokenizer!r}")
     return model
+
+
+def load_count_table(path: PathLike, vocab: Vocab) -> Any:
+    """The n-gram counts in an `.lmc` file as a table of how often histories were seen, for ids of `vocab`.
+
+    Raises FormatError, EventSpaceError.
+    """
+    return import_module("lmmix.ngram.context_counts").load_context_counts(path, vocab)
 
 
 def _reader(path: Path) -> str:
@@ -127,11 +149,14 @@ def _reader(path: Path) -> str:
             raise FormatError(f"{path}: this folder is no model (it has no {FOLDER_CONFIG})")
         return _by_kind(path, _FOLDER_READERS, read_json(path / FOLDER_CONFIG))
     with open_read(path) as stream:
-        head = stream.read(4096)
+        head = stream.read(HEAD_BYTES)
     if head.startswith(MAGIC):
         return _by_kind(path, _ARTEFACT_READERS, read_header(path)[0])
     if head.startswith(KENLM_MAGIC):
         return _KENLM_READER
+    # Before JSON, for the first sentence of a dump may begin with a brace.
+    if _DUMP_EVENT.search(head):
+        return _DUMP_READER
     if head.lstrip().startswith(b"{"):
         return _by_kind(path, _JSON_READERS, read_json(path))
     if not head:

@@ -16,6 +16,7 @@ from lmmix.fileio import json_ready
 from lmmix.lm import LanguageModel, is_distribution
 from lmmix.logmath import LN2
 from lmmix.logmath import perplexity as perplexity_of
+from lmmix.mix.interpolated import InterpolatedMixture
 from lmmix.mix.mixture import Mixture
 
 logger = logging.getLogger("lmmix")
@@ -108,7 +109,7 @@ class TokenScore:
     """One event: the word as written, ln p, the length of the n-gram hit, each member's share of p.
 
     `hits` has a number for each back-off model (a mixture has one for each member that is one); `shares` is
-    empty unless the model is a mixture.
+    empty unless the model is a mixture that weighs probabilities.
     """
 
     sentence: int
@@ -128,7 +129,9 @@ def token_scores(model: LanguageModel, corpus: Corpus, threads: int | None = Non
     logp, shares = scored[0][0], np.zeros((len(corpus.ids), 0))
     if isinstance(model, Mixture):
         member_logp = np.stack([one for one, _ in scored], axis=1)
-        logp, shares = model.combine(member_logp), model.shares(member_logp)
+        logp = model.combine(known, member_logp)
+        if isinstance(model, InterpolatedMixture):
+            shares = model.shares(known, member_logp)
     oov = set(known.oov_at.tolist())
     for t, sentence in enumerate(corpus.sentence_of().tolist()):
         yield TokenScore(

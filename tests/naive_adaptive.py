@@ -37,3 +37,43 @@ def cache_distribution(
         return p
     total = sum(count for (context, _), count in pairs.items() if context == before)
     return {w: (pairs[before, w] + prior * p[w]) / (total + prior) for w in events}
+
+
+class Infinigram:
+    """Counts of every piece of every sentence of a training text (each ends in `</s>`)."""
+
+    def __init__(self, sentences: list[list[str]], min_count: int = 1) -> None:
+        self.min_count = min_count
+        self.after: dict[tuple[str, ...], Counter[str]] = {}
+        for sentence in sentences:
+            words = [BOS, *sentence]
+            for end in range(1, len(words)):
+                for begin in range(end + 1):
+                    self.after.setdefault(tuple(words[begin:end]), Counter())[words[end]] += 1
+
+    def context(self, history: list[str]) -> tuple[str, ...]:
+        """The longest suffix of the history, which begins with `<s>`, that is known."""
+        for begin in range(len(history)):
+            known = self.after.get(tuple(history[begin:]), Counter())
+            if sum(known.values()) >= self.min_count:
+                return tuple(history[begin:])
+        return ()
+
+    def count(self, context: tuple[str, ...]) -> int:
+        """How often something stands behind the context."""
+        return sum(self.after[context].values())
+
+    def p(self, word: str, history: list[str]) -> float:
+        """count(h* w) / count(h*)."""
+        context = self.context(history)
+        return self.after[context][word] / self.count(context)
+
+
+def backward_order(sentences: list[list[str]], number: dict[str, int]) -> list[int]:
+    """The places of all events, sorted by the words that lead up to them in their sentence, read backwards."""
+    keys = []
+    for sentence in sentences:
+        for end in range(1, len(sentence) + 1):
+            backwards = [number[word] for word in reversed(sentence[:end])]
+            keys.append(([*backwards, number[EOS]], len(keys)))
+    return [place for _, place in sorted(keys)]

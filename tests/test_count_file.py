@@ -154,6 +154,29 @@ class TestAddingUp:
         check_same(read_counts(paths, order=order), (count_ngrams(both, order), vocab))
 
     @settings(max_examples=40)
+    @given(SENTENCES, SENTENCES, st.integers(1, 4), st.sampled_from([0.25, 1, 3]), st.sampled_from(["c.txt", "c.lmc"]))
+    def test_scaled_counts_are_those_of_a_weighted_text(
+        self, one: Sentences, two: Sentences, order: int, scale: float, name: str
+    ) -> None:
+        corpora = corpus_of(one), corpus_of(two)
+        paths = [written(count_ngrams(corpus, order), corpus.vocab, name) for corpus in corpora]
+        counts, vocab = read_counts(paths, order=order, scales=[scale, 0.5])
+        weights = np.repeat([scale, 0.5], [len(one), len(two)])
+        check_same((counts, vocab), (count_ngrams(corpus_of(one + two, vocab), order, weights=weights), vocab))
+
+    def test_a_single_file_is_scaled_too(self, corpus: Corpus) -> None:
+        counts = count_ngrams(corpus, 2)
+        for name in ("c.txt", "c.lmc"):
+            scaled, _ = read_counts(written(counts, corpus.vocab, name), scales=[2.5])
+            np.testing.assert_array_equal(scaled.count, 2.5 * counts.count)
+
+    @pytest.mark.parametrize("scales", [[1.0], [1, 2, 3], [1, 0], [1, -1], [1, float("nan")], [1, float("inf")]])
+    def test_bad_scales_are_refused(self, scales: list[float]) -> None:
+        path = write_text("a 1\n")
+        with pytest.raises(SettingError, match="one for each of 2 count files, above 0"):
+            read_counts([path, path], scales=scales)
+
+    @settings(max_examples=40)
     @given(SENTENCES, st.integers(1, 4), st.randoms(use_true_random=False))
     def test_any_order_of_lines_blanks_and_parts(self, sentences: Sentences, order: int, random: Any) -> None:
         lines = []
@@ -347,6 +370,13 @@ class TestCommand:
         assert status == 0 and out.startswith("ab.txt: ")
         assert sorted(Path("ab.txt").read_text().split("\n")) == sorted(Path("both.txt").read_text().split("\n"))
 
+    def test_scales(self, run: Run) -> None:
+        Path("a").write_text("x 3\ny 1\nx y 1\n")
+        Path("b").write_text("x 2\n")
+        status, out, _ = run("count", "--merge", "a", "b", "--scale", "1,.25", "-o", "-")
+        assert status == 0 and out.splitlines() == ["x\t3.5", "y\t1", "x y\t1"]
+        assert run("count", "--merge", "a", "b", "--scale", "1;2", "-o", "-")[0] == 2
+
     def test_choice_of_lines(self, run: Run) -> None:
         status, out, _ = run("count", "train.txt", "-o", "-", "--order", "2", "--only-order", "--sort")
         lines = out.splitlines()
@@ -366,6 +396,8 @@ class TestCommand:
         for arguments, why in (
             (["--merge", "train.txt", "-o", "c"], "train.txt:1: 'the cat sat on the mat' does not end in a count"),
             (["--merge", "train.txt", "-o", "c", "--weights", "w"], "--weights"),
+            (["train.txt", "-o", "c", "--scale", "2"], "--scale multiplies the counts of count files (--merge)"),
+            (["--merge", "c1", "c2", "-o", "c", "--scale", "2"], "one for each of 2 count files"),
             (["train.txt", "-o", "c", "--weights", "w"], "has 1 weights, but train.txt have 8 lines"),
             (["train.txt", "-o", "train.txt"], "is an input"),
         ):

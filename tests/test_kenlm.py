@@ -15,6 +15,7 @@ from lmmix.lm import load
 from lmmix.logmath import LN10
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
+from lmmix.ngram.merge import merge_models
 from lmmix.ngram.prune import prune_entropy
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -52,6 +53,15 @@ def test_kenlm_reads_pruned_files_to_the_same_numbers(corpus: Corpus, tmp_path: 
     np.testing.assert_allclose(pruned.score(corpus), logp, rtol=0, atol=1e-5)
 
 
+def test_kenlm_reads_the_merged_file_to_the_same_numbers(corpus: Corpus, tmp_path: Path) -> None:
+    """With members that lack suffixes."""
+    pruned = prune_entropy(train_ngram(corpus, 4), 4e-3)
+    merged = merge_models([pruned, train_ngram(corpus_from_lines(LINES[:3], corpus.vocab), 3)], [0.5, 0.5])
+    merged.save(tmp_path / "merged.arpa")
+    logp = kenlm_scores(tmp_path / "merged.arpa", corpus)[0]
+    np.testing.assert_allclose(merged.score(corpus), logp, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("order", [2, 3, 5])
 def test_kenlm_reads_our_files_to_the_same_numbers(corpus: Corpus, order: int, tmp_path: Path) -> None:
     check_against_kenlm(train_ngram(corpus, order), corpus, tmp_path)
@@ -82,6 +92,7 @@ def test_kenlm_binary_has_the_numbers_of_its_arpa_and_conforms(corpus: Corpus, k
     assert sorted(model.vocab.words) == sorted(arpa.vocab.words)
     assert model.vocab.fingerprint == arpa.vocab.fingerprint
     np.testing.assert_allclose(model.score(corpus), arpa.score(corpus), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(model.unigram(), arpa.unigram()[model.vocab.translation(arpa.vocab)], rtol=1e-5)  # type: ignore[attr-defined]
     check_language_model(model, corpus, tolerance=1e-5)
 
 

@@ -21,7 +21,7 @@ from conformance import check_language_model  # noqa: E402
 from lmmix.corpus import Corpus, corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError, LmmixError, MissingDependencyError, SettingError  # noqa: E402
 from lmmix.lm import LanguageModel, load  # noqa: E402
-from lmmix.mix.mixture import Mixture  # noqa: E402
+from lmmix.mix.linear import LinearMixture  # noqa: E402
 from lmmix.neural import backend  # noqa: E402
 from lmmix.neural.backend import choose_precision  # noqa: E402
 from lmmix.neural.batches import PADDING, Pieces  # noqa: E402
@@ -88,7 +88,7 @@ def test_conforms_alone_and_in_a_mixture_with_an_ngram_model(model, corpus):
     text = corpus_from_lines([*TEXT, *random_lines(10, 4)], model.vocab)
     check_language_model(model, text, tolerance=1e-5)
     ngram = train_ngram(corpus, 2)
-    check_language_model(Mixture([ngram, model], [0.4, 0.6]), text, tolerance=1e-5)
+    check_language_model(LinearMixture([ngram, model], [0.4, 0.6]), text, tolerance=1e-5)
 
 
 def test_is_a_language_model(model, corpus):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lmmix import sampling
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import InputError, SettingError
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
 from lmmix.sampling import sample, top_k
@@ -100,7 +100,7 @@ def test_special_words_are_not_drawn(model: BackoffModel) -> None:
 
 def test_mixture_and_characters(model: BackoffModel) -> None:
     other = train_ngram(corpus_from_lines(LINES), 1)
-    assert sample(Mixture([model, other], [1.0, 0.0]), 20) == sample(model, 20)
+    assert sample(LinearMixture([model, other], [1.0, 0.0]), 20) == sample(model, 20)
     text = corpus_from_lines(["ab ba", "aab ab"], tokenizer="chars")
     assert all(set(line) <= set("ab ") for line in sample(train_ngram(text, 3), 20, "a"))
     assert all(line.startswith("a") for line in sample(train_ngram(text, 3), 20, "a"))

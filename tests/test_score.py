@@ -10,7 +10,7 @@ import pytest
 from conftest import LINES
 
 from lmmix.corpus import Corpus, corpus_from_lines
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.score import perplexity, token_scores
 
@@ -53,7 +53,7 @@ def test_tokens_keep_the_spelling_of_oovs_and_sum_to_the_report(corpus: Corpus) 
 
 def test_tokens_of_a_mixture_have_shares(corpus: Corpus) -> None:
     members = [train_ngram(corpus, 1), train_ngram(corpus, 3)]
-    tokens = list(token_scores(Mixture(members, [0.3, 0.7]), corpus_from_lines(LINES[:2])))
+    tokens = list(token_scores(LinearMixture(members, [0.3, 0.7]), corpus_from_lines(LINES[:2])))
     for token in tokens:
         assert sum(token.shares) == pytest.approx(1) and len(token.hits) == 2 and token.hits[0] == 1
 

@@ -15,7 +15,7 @@ from lmmix.mix import distributions as distributions_module
 from lmmix.mix import target as target_module
 from lmmix.mix.distributions import Distributions
 from lmmix.mix.least_squares import fit_least_squares
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.target import TargetEvents, fit_to_target
 from lmmix.ngram.estimate import train_ngram
 from lmmix.vocab import Vocab
@@ -94,7 +94,7 @@ def test_a_target_among_the_models_is_found(small: list[LanguageModel]) -> None:
 
 @pytest.mark.usefixtures("reading")
 def test_a_mixture_as_target_gives_its_weights(small: list[LanguageModel]) -> None:
-    mixture = Mixture(small, [0.5, 0.3, 0.2])
+    mixture = LinearMixture(small, [0.5, 0.3, 0.2])
     found = fit_to_target(small, corpus_from_lines(DEV), mixture, tolerance=1e-10)
     np.testing.assert_allclose(found.fit.weights, mixture.weights, atol=1e-3)
     squares = fit_least_squares(small, corpus_from_lines(DEV), mixture)

@@ -19,7 +19,8 @@ from lmmix.errors import FormatError
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.lmxfile import KIND, check_lmx, read_lmx
-from lmmix.ngram.tree_check import check_tree, check_vocab
+from lmmix.ngram.tree_check import check_tree
+from lmmix.vocab_check import check_vocab
 
 NODE = 20
 

@@ -36,6 +36,29 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of whole numbers such as 1,1,2", param, ctx)
 
 
+class Words(click.ParamType):
+    """Names parted by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        """The names."""
+        return [name.strip() for name in value.split(",") if name.strip()]
+
+
+class Factors(click.ParamType):
+    """Numbers parted by commas, with a fraction or not."""
+
+    name = "factors"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        """The numbers; a usage error if there is something else."""
+        try:
+            return [float(number) for number in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 1,0.5", param, ctx)
+
+
 class Size(click.ParamType):
     """A number of bytes such as 512M or 2G."""
 

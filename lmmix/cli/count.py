@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from lmmix.cli.common import (
+    Factors,
     Numbers,
     check_output,
     json_option,
@@ -29,6 +30,12 @@ from lmmix.cli.common import (
     "--order", type=int, metavar="N", help="Length of the longest n-grams; default: 5, or that of the counts."
 )
 @click.option("--merge", is_flag=True, help="INPUTs are count files (text or .lmc): add them up.")
+@click.option(
+    "--scale",
+    type=Factors(),
+    metavar="X,X,…",
+    help="With --merge: multiply the counts of each INPUT with its number, as 1,0.5.",
+)
 @click.option("--weights", metavar="FILE", help="One weight, 0 or more, for each line of the texts.")
 @click.option(
     "--min-counts",
@@ -51,6 +58,7 @@ def command(
     output: str,
     order: int | None,
     merge: bool,
+    scale: list[float] | None,
     weights: str | None,
     min_counts: list[int] | None,
     only_order: bool,
@@ -70,6 +78,7 @@ def command(
     \b
     lmmix count a.txt b.txt.gz -o ab.counts.gz --order 3
     lmmix count --merge a.counts b.counts.gz -o ab.lmc
+    lmmix count --merge news.lmc mine.lmc --scale 0.1,1 -o both.lmc
     lmmix count train.txt -o often.counts --order 4 --min-counts 1,1,2
     """
     from lmmix.corpus import read_corpus
@@ -82,6 +91,8 @@ def command(
 
     check_output(output, as_json)
     refuse_overwriting(output, (*inputs, vocab or "-", weights or "-"))
+    if scale and not merge:
+        raise SettingError("--scale multiplies the counts of count files (--merge); texts have --weights")
     words = Vocab.read(vocab, tokenizer) if vocab else None
     length = 5 if order is None else order
     reading: dict[str, Any] = {
@@ -96,7 +107,7 @@ def command(
         if weights:
             raise SettingError("--weights are weights of the lines of texts; --merge reads count files")
         named = tokenizer_of_counts(tokenizer)
-        counts, words = read_counts(inputs, words, order=order, tokenizer=named, threads=threads)
+        counts, words = read_counts(inputs, words, order=order, tokenizer=named, scales=scale, threads=threads)
     elif weights:
         corpus, weight = read_weighted_corpus(inputs, weights, words, **reading)
         counts, words = count_ngrams(corpus, length, threads, weight), corpus.vocab

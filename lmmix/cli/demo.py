@@ -40,13 +40,15 @@ def _print_report(report: DemoReport, out: str) -> None:
     from lmmix.demo import DOMAINS, ORDER
 
     assert report.fit and report.test
-    weights = [f"{weight:.4f}" for weight in report.fit.em.weights]
+    weights = [f"{weight:.4f}" for weight in report.fit.facts["weights"]]
     rows = [
         [f"{name} {ORDER}-gram" if name in DOMAINS else name, f"{report.ppl[name].ppl:.1f}", weight]
         for name, weight in zip(report.members, weights)
     ]
     print_table(["model", "test perplexity", "weight"], [*rows, ["mixture", f"{report.ppl['mixture'].ppl:.1f}", ""]])
-    click.echo(f"no weights are better on the held-out text by more than {report.fit.em.gap:.1e} nats per event\n")
+    click.echo(
+        f"no weights are better on the held-out text by more than {report.fit.facts['gap']:.1e} nats per event\n"
+    )
     test = report.test
     rates = [(name, rate) for name, rate in _rates(test.wer_first, test.wer, test.wer_oracle)]
     print_table([f"{test.utterances} test utterances", "WER"], [[name, f"{100 * rate:.2f} %"] for name, rate in rates])

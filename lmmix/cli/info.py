@@ -11,7 +11,9 @@ from lmmix.cli.common import json_option, print_json, with_progress
 
 @click.command()
 @click.argument("path", metavar="FILE")
-@click.option("--check", is_flag=True, help="Look at every byte of an .lmx file; a large one is mostly trusted else.")
+@click.option(
+    "--check", is_flag=True, help="Look at every byte of an .lmx or .lmi file; a large one is mostly trusted else."
+)
 @json_option
 @with_progress
 def command(path: str, check: bool, as_json: bool) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @click.option("--tokens", is_flag=True, help="Print every event: word, ln p, n-gram length hit, shares of members.")
+@click.option("--srilm", is_flag=True, help="Print every event and the sums as SRILM's ngram -ppl -debug 2 does.")
 @model_tokenizer_option
 @text_options
 @threads_option
@@ -34,6 +35,7 @@ def command(
     model: str,
     texts: tuple[str, ...],
     tokens: bool,
+    srilm: bool,
     tokenizer: str | None,
     errors: str,
     replace_specials: bool,
@@ -42,25 +44,33 @@ def command(
 ) -> None:
     """Perplexity of MODEL on each TEXT, in the conventions of SRILM and KenLM.
 
-    MODEL is an ARPA file, .lmx, KenLM binary, neural model folder or mixture.
+    MODEL is an ARPA file, .lmx, KenLM binary, neural model folder or mixture, or what --srilm or SRILM printed
+    for the TEXT.
 
     \b
     lmmix ppl model.arpa test.txt
     lmmix ppl mix.json test.txt --tokens
     lmmix ppl mix.json a.txt b.txt --json
+    lmmix ppl mix.json test.txt --srilm > test.dump
     """
     from lmmix.corpus import read_corpus
+    from lmmix.errors import SettingError
     from lmmix.lm import load
     from lmmix.score import perplexity
 
+    if srilm and (tokens or as_json):
+        raise SettingError("--srilm has a form of its own: leave out --tokens and --json")
     language_model = load(model, tokenizer, threads)
     # Where words are shown, the text keeps a vocabulary of its own, which knows how OOVs are spelt.
-    vocab = None if tokens else language_model.vocab
+    vocab = None if tokens or srilm else language_model.vocab
     made_by = language_model.vocab.tokenizer
     for text in texts:
         corpus = read_corpus(
             text, vocab, tokenizer=made_by, errors=errors, replace_specials=replace_specials, threads=threads
         )
+        if srilm:
+            _print_srilm(language_model, corpus, text, threads)
+            continue
         if tokens:
             _print_tokens(language_model, corpus, threads, as_json)
             continue
@@ -82,6 +92,13 @@ def _print_report(text: str, report: ScoreReport) -> None:
     click.echo(f"  bits/char   {report.bits_per_char:12.4f}   all events")
     click.echo(f"  logp        {report.logp:12.1f}   natural log, in {report.seconds:.2f} s")
     click.echo(f"  {report.signature}")
+
+
+def _print_srilm(model: LanguageModel, corpus: Corpus, text: str, threads: int | None) -> None:
+    from lmmix.dump_write import dump_lines
+
+    for line in dump_lines(model, corpus, text, threads):
+        click.echo(line)
 
 
 def _print_tokens(model: LanguageModel, corpus: Corpus, threads: int | None, as_json: bool) -> None:

@@ -80,17 +80,99 @@ def _curvature_sums(p, counts, weights, hessian):
                 hessian[j, k] += scaled * row[k]
 
 
-@kernel("void(f8[:, ::1], f8[::1], f8[::1])")
-def _mix_rows(logp, log_weights, out):
-    """out[t] = ln Σ_k exp(log_weights[k] + logp[t, k]), −inf where all are."""
-    for t in range(logp.shape[0]):
+@kernel("void(f8[:, ::1], f8[::1])")
+def _log_sums(joint, out):
+    """out[t] = ln Σ_k exp(joint[t, k]), −inf where all are."""
+    for t in range(joint.shape[0]):
         largest = -np.inf
-        for k in range(log_weights.size):
-            largest = max(largest, log_weights[k] + logp[t, k])
+        for k in range(joint.shape[1]):
+            largest = max(largest, joint[t, k])
         if largest == -np.inf:
             out[t] = -np.inf
             continue
         total = 0.0
-        for k in range(log_weights.size):
-            total += np.exp(log_weights[k] + logp[t, k] - largest)
+        for k in range(joint.shape[1]):
+            total += np.exp(joint[t, k] - largest)
         out[t] = largest + np.log(total)
+
+
+@kernel("void(f8[:, ::1], f8[::1], f8[:, ::1], f8[:, ::1])")
+def _log_softmax(features, bias, theta, out):
+    """out[t, k] = a_k − ln Σ exp a, a_k = bias[k] + Σ_j theta[k, j] features[t, j]; at least one bias is finite."""
+    for t in range(features.shape[0]):
+        largest = -np.inf
+        for k in range(bias.size):
+            value = bias[k]
+            for j in range(theta.shape[1]):
+                value += theta[k, j] * features[t, j]
+            out[t, k] = value
+            largest = max(largest, value)
+        total = 0.0
+        for k in range(bias.size):
+            total += np.exp(out[t, k] - largest)
+        shift = largest + np.log(total)
+        for k in range(bias.size):
+            out[t, k] -= shift
+
+
+@kernel("f8(f8[:, ::1], f8[:, ::1], f8[::1], f8[:, ::1], i8, i8, f8[::1], f8[:, ::1])")
+def _gate_sums(p, features, bias, theta, lo, hi, to_bias, to_theta):
+    """Σ_t ln Σ_k w_k(t) p[t, k] of the rows lo…hi, w the softmax of bias + theta · features; adds its gradient.
+
+    ∂/∂a_k ln Σ w p = share_k − w_k, share_k = w_k p_k / Σ w p.
+    """
+    members, columns = theta.shape
+    weight = np.empty(members)
+    total = 0.0
+    for t in range(lo, hi):
+        largest = -np.inf
+        for k in range(members):
+            value = bias[k]
+            for j in range(columns):
+                value += theta[k, j] * features[t, j]
+            weight[k] = value
+            largest = max(largest, value)
+        norm = 0.0
+        mix = 0.0
+        for k in range(members):
+            weight[k] = np.exp(weight[k] - largest)
+            norm += weight[k]
+            mix += weight[k] * p[t, k]
+        mix = max(mix, 1e-300)
+        total += np.log(mix / norm)
+        for k in range(members):
+            slope = weight[k] * (p[t, k] / mix - 1.0 / norm)
+            to_bias[k] += slope
+            for j in range(columns):
+                to_theta[k, j] += slope * features[t, j]
+    return total
+
+
+@kernel("void(f8[:, ::1], f8[::1], f8, f8, boolean, f8[::1], f8[:, ::1])")
+def _online_weights(logp, start, rate, share, additive, weights, out):
+    """out[t] = the weights before event t; `weights` are those at first, and in the end those behind the last event.
+
+    Each event moves weight towards members that gave it more: by a factor p_k^rate, or exp(rate p_k / p_mix) if
+    `additive`; then a part `share` of all weight is dealt out anew as at the `start`. Events that nobody gives a
+    probability move nothing.
+    """
+    members = start.size
+    for t in range(logp.shape[0]):
+        largest = -np.inf
+        for k in range(members):
+            out[t, k] = weights[k]
+            largest = max(largest, logp[t, k])
+        if largest == -np.inf:
+            continue
+        mix = 0.0
+        for k in range(members):
+            mix += weights[k] * np.exp(logp[t, k] - largest)
+        total = 0.0
+        for k in range(members):
+            if additive:
+                weights[k] *= np.exp(rate * (np.exp(logp[t, k] - largest) / max(mix, 1e-300) - 1.0 / members))
+            else:
+                weights[k] *= np.exp(rate * (logp[t, k] - largest))
+            total += weights[k]
+        for k in range(members):
+            weights[k] = (1.0 - share) * weights[k] / total + share * start[k]

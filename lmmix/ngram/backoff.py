@@ -108,6 +108,19 @@ class BackoffModel:
         context[highest] = np.where((suffix >= 0) & (suffix < self._top), suffix, 0)
         return context
 
+    @property
+    def longest_context(self) -> int:
+        """The most words of a history that count."""
+        return self.order - 1
+
+    def context_lengths(self, state: np.ndarray) -> np.ndarray:
+        """(n,) int64: words in each context."""
+        return np.searchsorted(self.tree.level, state, side="right") - 1
+
+    def context_backoffs(self, state: np.ndarray) -> np.ndarray:
+        """(n,) ln of the back-off weight of each context; 0 for the empty one."""
+        return np.where(state > 0, self.backoff[state], 0.0)
+
     def score_sentence(self, text: str, bos: bool = True, eos: bool = True) -> float:
         """ln p of the words of `text` and of the `</s>` behind them: the sum over its events.
 
@@ -189,14 +202,17 @@ class BackoffModel:
         out = np.empty((len(state), len(self.vocab)))
 
         def fill(piece: tuple[int, int]) -> None:
-            kernels._distribution(*self._arrays, self._unigrams, state, *piece, out)
+            kernels._distribution(*self._arrays, self._unigram, state, *piece, out)
 
         thread_map(fill, cut(len(state), PIECE_ROWS), threads if len(state) > PIECE_ROWS else 1)
         return out
 
-    @cached_property
-    def _unigrams(self) -> np.ndarray:
+    def unigram(self) -> np.ndarray:
         """(V,) probability of each event without a context."""
+        return self._unigram
+
+    @cached_property
+    def _unigram(self) -> np.ndarray:
         return np.exp(self.logp[1 : 1 + len(self.vocab)])
 
     def save(self, path: PathLike, threads: int | None = None) -> None:

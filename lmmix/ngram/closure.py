@@ -6,6 +6,7 @@ import numpy as np
 
 from lmmix.ngram import _query_kernels as kernels
 from lmmix.ngram.backoff import BackoffModel
+from lmmix.ngram.growing_tree import GrowingTree
 from lmmix.ngram.tree import NgramTree
 
 
@@ -22,14 +23,7 @@ def with_suffixes(model: BackoffModel) -> BackoffModel:
     """
     if is_closed(model.tree):
         return model
-    missing = _missing_suffixes(model)
-    level = model.tree.level.copy()
-    for order, rows in missing.items():
-        level[order + 1 :] += len(rows)
-    parts = _Merger(model, level)
-    for order in range(2, model.order + 1):
-        parts.add(order, missing.get(order, np.zeros((0, order), np.int32)))
-    return parts.finish()
+    return _with_ngrams(model, _missing_suffixes(model))
 
 
 def _without_suffix(tree: NgramTree, order: int) -> np.ndarray:
@@ -73,52 +67,28 @@ def _fold(model: BackoffModel, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return logp, state
 
 
-class _Merger:
-    """The tree of a model and of further n-grams, order by order."""
-
-    def __init__(self, model: BackoffModel, level: np.ndarray) -> None:
-        self.old = model
-        self.level = level
-        tree, unigrams = model.tree, slice(0, int(level[2]))
-        self.number = np.arange(tree.size)
-        self.word = [tree.word[unigrams]]
-        self.begin = [np.ones(1, np.int32)]
-        self.suffix = np.zeros(level[-1], np.int32)
-        self.logp = [model.logp[unigrams]]
-        self.backoff = [model.backoff[unigrams]]
-
-    def add(self, order: int, ids: np.ndarray) -> None:
-        """Merge the n-grams of an order with those of the model, whose new numbers go to `number`."""
-        tree, nodes = self.old.tree, self.old.tree.nodes(order)
-        word = np.concatenate(self.word)
-        begin = np.append(np.concatenate(self.begin), np.int32(len(word)))
+def _with_ngrams(model: BackoffModel, added: dict[int, np.ndarray]) -> BackoffModel:
+    """`model` with further n-grams, by order, that it lacks."""
+    tree, growing = model.tree, GrowingTree(len(model.vocab), threads=1)
+    number = np.arange(tree.size, dtype=np.int32)
+    lowest = slice(0, int(tree.level[2]))
+    logp, backoff = [model.logp[lowest]], [model.backoff[lowest]]
+    for n in range(2, tree.order + 1):
+        nodes, ids = tree.nodes(n), added.get(n, np.zeros((0, n), np.int32))
         above = np.empty(len(ids), np.int32)
-        kernels._find_contexts(ids, word, begin, above)
-        context = np.concatenate([self.number[_contexts(tree, np.arange(nodes.start, nodes.stop))], above])
-        last = np.concatenate([tree.word[nodes], ids[:, -1]])
-        rows = np.argsort((context << 32) | last, kind="stable")
-        first = int(self.level[order])
-        place = np.empty(len(rows), np.int64)
-        place[rows] = first + np.arange(len(rows))
-        self.number[nodes] = place[: len(rows) - len(ids)]
-        self._extend(order, context[rows], last[rows])
-        self.logp.append(np.concatenate([self.old.logp[nodes], _fold(self.old, ids)[0]])[rows])
-        if order < tree.order:
-            self.backoff.append(np.concatenate([self.old.backoff[nodes], np.zeros(len(ids))])[rows])
+        kernels._find_contexts(ids, growing.word, growing.begin, above)
+        context = np.concatenate([number[_contexts(tree, np.arange(nodes.start, nodes.stop))], above])
+        place = growing.add(context, np.concatenate([tree.word[nodes], ids[:, -1]]))
+        number[nodes] = place[: len(place) - len(ids)]
+        rows = place - growing.level[n]
+        logp.append(_placed(rows, model.logp[nodes], _fold(model, ids)[0]))
+        if n < tree.order:
+            backoff.append(_placed(rows, model.backoff[nodes], np.zeros(len(ids))))
+    numbers = np.concatenate(logp), np.concatenate(backoff)
+    return BackoffModel(growing.finished(), *numbers, model.vocab, model.signature)
 
-    def _extend(self, order: int, context: np.ndarray, last: np.ndarray) -> None:
-        first = int(self.level[order])
-        parents = np.arange(self.level[order - 1], self.level[order])
-        self.begin.append(first + np.searchsorted(context, parents).astype(np.int32))
-        self.word.append(last)
-        word = np.concatenate(self.word)
-        begin = np.append(np.concatenate(self.begin), np.int32(len(word)))
-        missing = np.empty(len(last), np.int32)
-        kernels._link_suffixes(word, begin, self.suffix, context, first, missing)
 
-    def finish(self) -> BackoffModel:
-        """The merged model."""
-        begin = np.append(np.concatenate(self.begin), np.int32(self.level[-1]))
-        tree = NgramTree(self.level, np.concatenate(self.word), begin, self.suffix)
-        backoff = np.concatenate(self.backoff)
-        return BackoffModel(tree, np.concatenate(self.logp), backoff, self.old.vocab, self.old.signature)
+def _placed(rows: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    values = np.empty(len(rows))
+    values[rows] = np.concatenate([old, new])
+    return values

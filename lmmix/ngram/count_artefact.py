@@ -9,8 +9,9 @@ from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.ngram.counts import NgramCounts
 from lmmix.ngram.tree import NgramTree
-from lmmix.ngram.tree_check import check_structure, check_vocab
+from lmmix.ngram.tree_check import check_structure
 from lmmix.vocab import Vocab
+from lmmix.vocab_check import stored_vocab
 
 KIND = "counts"
 SUFFIX = ".lmc"
@@ -43,9 +44,7 @@ def read_lmc(path: PathLike) -> tuple[NgramCounts, Vocab]:
     meta, arrays = load_artefact(path, KIND, verify=True)
     whole = "count" in arrays and arrays["count"].dtype == np.int32
     check_fields(path, meta, arrays, _META, {**_ARRAYS, "count": "i4" if whole else "f8"})
-    check_vocab(path, arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"], full=True)
-    vocab = Vocab(arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"])
-    vocab.fingerprint = meta["fingerprint"]
+    vocab = stored_vocab(path, meta, arrays, full=True)
     tree = NgramTree(arrays["level"], arrays["word"], arrays["begin"], arrays["suffix"])
     check_structure(path, tree, len(vocab), full=True)
     count = arrays["count"]

@@ -8,6 +8,7 @@ first appear; the files that `lmmix count` writes begin with the unigrams in ord
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -37,6 +38,7 @@ def read_counts(
     *,
     order: int | None = None,
     tokenizer: str | None = None,
+    scales: Sequence[float] | None = None,
     threads: int | None = None,
 ) -> tuple[NgramCounts, Vocab]:
     """The n-gram counts of one or several files, added up, and their vocabulary.
@@ -53,6 +55,10 @@ def read_counts(
         default that of the longest one found, or that with which a single `.lmc` was made.
     tokenizer : str, optional
         What made the tokens of a text file, which cannot say so itself; by default that of `vocab`, or white space.
+    scales : sequence of float, optional
+        One number above 0 for each of `paths`, with which its counts are multiplied before they are added up (count
+        merging; Bacchiani, Riley, Roark & Sproat 2006, "MAP adaptation of stochastic grammars"). Counts that
+        are no longer whole are those of weighted texts (see `lmmix.weighted`).
     threads : int, optional
         Default: all cores. The result does not depend on it.
 
@@ -70,21 +76,29 @@ def read_counts(
         raise SettingError("no count file to read")
     if order is not None and not 1 <= order <= MAX_ORDER:
         raise SettingError(f"order is {order}; it must be from 1 to {MAX_ORDER}")
-    if len(given) == 1 and vocab is None and _is_artefact(given[0]):
+    factors = _checked_scales(scales, len(given))
+    if len(given) == 1 and factors == [1.0] and vocab is None and _is_artefact(given[0]):
         counts, found = read_lmc(given[0])
         _check_tokenizer(given[0], found.tokenizer, tokenizer or found.tokenizer)
         if order in (None, counts.tree.order):
             return counts, found
     reader = _Reader(vocab, order, tokenizer, threads)
-    for path in given:
+    for path, factor in zip(given, factors):
         for file in _files_of(path):
-            reader.read(file, google=os.path.isdir(path))
+            reader.read(file, factor, google=os.path.isdir(path))
     rows = reader.rows()
     source = ", ".join(map(str, given))
     if not len(rows):
         raise InputError(f"{source}: no n-gram to read: only empty lines, or nothing")
     vocab = vocab or reader.words.in_order()
     return build_counts(rows, vocab, source, threads), vocab
+
+
+def _checked_scales(scales: Sequence[float] | None, files: int) -> list[float]:
+    factors = [1.0] * files if scales is None else [float(scale) for scale in scales]
+    if len(factors) != files or not all(0 < factor < math.inf for factor in factors):
+        raise SettingError(f"the scales are {factors}; there must be one for each of {files} count files, above 0")
+    return factors
 
 
 def _check_tokenizer(path: PathLike, found: str, wanted: str) -> None:
@@ -139,10 +153,10 @@ class _Reader:
             rows.append(CountRows(ids, np.concatenate([part.count for part in parts])))
         return rows
 
-    def read(self, path: PathLike, google: bool) -> None:
-        """Add the n-grams of one file."""
+    def read(self, path: PathLike, factor: float, google: bool) -> None:
+        """Add the n-grams of one file, their counts multiplied with `factor`."""
         if _is_artefact(path):
-            self._read_artefact(path)
+            self._read_artefact(path, factor)
             return
         known = os.path.isfile(path) and not str(path).endswith(COMPRESSED)
         with task(f"reading {path}", os.path.getsize(path) if known else None) as advance:
@@ -151,10 +165,10 @@ class _Reader:
             )
             for chunk in parsed:
                 ids = chunk.ids if chunk.words is None else self.words.add_all(chunk.words)[chunk.ids]
-                self._add(ids, chunk.first, chunk.count)
+                self._add(ids, chunk.first, factor * chunk.count)
                 advance(chunk.text_bytes)
 
-    def _read_artefact(self, path: PathLike) -> None:
+    def _read_artefact(self, path: PathLike, factor: float) -> None:
         counts, words = read_lmc(path)
         if self.tokenizer is None and not self._parts:
             self.tokenizer = self.words.tokenizer = words.tokenizer
@@ -168,7 +182,7 @@ class _Reader:
             nodes, contexts = tree.nodes(n), tree.nodes(n - 1)
             children = np.diff(tree.begin[contexts.start : contexts.stop + 1])
             ids = np.column_stack([np.repeat(ids, children, axis=0), new_ids[tree.word[nodes]]])
-            self._parts.setdefault(n, []).append(CountRows(ids, counts.count[nodes].astype(np.float64)))
+            self._parts.setdefault(n, []).append(CountRows(ids, factor * counts.count[nodes]))
 
     def _add(self, ids: np.ndarray, first: np.ndarray, count: np.ndarray) -> None:
         length = np.diff(first)

@@ -77,6 +77,12 @@ class KenlmModel:
         out[:, BOS] = 0.0
         return out
 
+    def unigram(self) -> np.ndarray:
+        """(V,) probability of each event without a context."""
+        state = self._kenlm.State()
+        self._model.NullContextWrite(state)
+        return self.distribution([state])[0]
+
 
 def _read_vocab(path: PathLike) -> Vocab:
     """The words at the end of a KenLM binary, each followed by a zero byte, `<unk>` first."""

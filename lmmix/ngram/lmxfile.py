@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from lmmix.artefact import check_fields, is_small, load_artefact, read_header, save_artefact
-from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import NgramTree
-from lmmix.ngram.tree_check import check_tree, check_vocab
-from lmmix.vocab import Vocab
+from lmmix.ngram.tree_check import check_tree
+from lmmix.vocab_check import check_fingerprint, stored_vocab
 
 KIND = "ngram"
 
@@ -69,12 +66,7 @@ def check_lmx(path: PathLike) -> LanguageModel:
 
     packed = read_header(path)[0]["kind"] == packed_file.KIND
     model: LanguageModel = packed_file.read_packed(path, full=True) if packed else read_lmx(path, full=True)
-    vocab = Vocab(model.vocab.pool, model.vocab.begin, model.vocab.tokenizer)
-    if vocab.fingerprint != model.vocab.fingerprint:
-        raise FormatError(
-            f"{path}: header field meta.fingerprint is {model.vocab.fingerprint!r}, but that of the words is "
-            f"{vocab.fingerprint!r}"
-        )
+    check_fingerprint(path, model.vocab)
     return model
 
 
@@ -82,11 +74,3 @@ def meta_of(model: LanguageModel) -> dict[str, Any]:
     """What every form of the file says of a model beside its arrays."""
     vocab = model.vocab
     return {"signature": model.signature, "tokenizer": vocab.tokenizer, "fingerprint": vocab.fingerprint}
-
-
-def stored_vocab(path: PathLike, meta: dict[str, Any], arrays: dict[str, np.ndarray], full: bool) -> Vocab:
-    """The vocabulary in the arrays of a file; see `read_lmx` for `full`."""
-    check_vocab(path, arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"], full)
-    vocab = Vocab(arrays["vocab_pool"], arrays["vocab_begin"], meta["tokenizer"])
-    vocab.fingerprint = meta["fingerprint"]
-    return vocab

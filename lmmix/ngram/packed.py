@@ -168,6 +168,10 @@ class PackedModel:
         kernels._distribution(*self._model, state, out)
         return out
 
+    def unigram(self) -> np.ndarray:
+        """(V,) probability of each event without a context."""
+        return self.distribution(np.zeros((1, self.order - 1), np.int32))[0]
+
     def unpacked(self, threads: int | None = None) -> BackoffModel:
         """The same model with exactly the stored numbers, in arrays that everything else can work on."""
         level = self.level.copy()

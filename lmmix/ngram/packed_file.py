@@ -9,10 +9,11 @@ from lmmix.errors import FormatError
 from lmmix.fileio import PathLike
 from lmmix.ngram._packed_kernels import COLUMNS, FIRST
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.lmxfile import META, meta_of, stored_vocab
+from lmmix.ngram.lmxfile import META, meta_of
 from lmmix.ngram.packed import PackedArrays, PackedModel
 from lmmix.ngram.packed_check import check_packed
 from lmmix.ngram.packing import pack
+from lmmix.vocab_check import stored_vocab
 
 KIND = "ngram-packed"
 

@@ -1,0 +1,122 @@
+"""Mixtures whose weights depend on the history through a gate: one class for all ways of finding such gates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lmmix.corpus import Corpus
+from lmmix.errors import SettingError
+from lmmix.fileio import PathLike
+from lmmix.lm import LanguageModel, load_count_table
+from lmmix.mix.features import LONGEST, FeatureSet
+from lmmix.mix.gate import Gate
+from lmmix.mix.histories import Historian, Memory
+from lmmix.mix.interpolated import InterpolatedMixture
+from lmmix.mix.mixture import MixtureState
+from lmmix.mix.mixture_file import entered_file, file_entry
+from lmmix.parallel import cut
+
+PIECE_EVENTS = 1 << 17
+"""Events whose features exist at a time."""
+
+
+class ContextMixture(InterpolatedMixture):
+    """p(w | h) = Σ_k w_k(h) p_k(w | h), w(h) = softmax_k(bias_k + Σ_j θ_kj f_j(h)).
+
+    Which features f there are, and which θ, makes it count merging, generalised linear interpolation (Hsu 2007,
+    "Generalized linear interpolation of language models"), Bayesian interpolation (Weintraub et al. 1996; SRILM's
+    `-bayes`), a sentence-level mixture (Iyer, Ostendorf & Rohlicek 1994), bucketed weights (Jelinek & Mercer 1980), a
+    mixture of experts (Jacobs et al. 1991).
+
+    Attributes
+    ----------
+    gate : Gate
+    features : FeatureSet
+    window : int or None
+        Events that the features `likelihood` and `average` look back, within the sentence; None: all of them.
+    tables : sequence of count tables
+        For the feature `counts`, one a member.
+
+    Raises EventSpaceError for different vocabularies, SettingError for an unknown feature.
+    """
+
+    combination: ClassVar[str] = "context"
+
+    def __init__(
+        self,
+        members: Sequence[LanguageModel],
+        gate: Gate | None,
+        kinds: Sequence[str],
+        window: int | None = None,
+        tables: Sequence[Any] = (),
+        paths: Sequence[PathLike | None] | None = None,
+    ) -> None:
+        super().__init__(members, paths)
+        if window is not None and window < 1:
+            raise SettingError(f"window is {window}; it must be 1 or more events")
+        if "counts" in kinds and len(tables) != len(self.members):
+            raise SettingError(f"the feature 'counts' needs a count file for each of {len(self.members)} models")
+        self.window = window
+        self.tables = list(tables)
+        longest = [getattr(m, "longest_context", LONGEST) if hasattr(m, "contexts") else 0 for m in self.members]
+        self.features = FeatureSet(kinds, len(self.members), longest)
+        self.gate = gate or Gate(np.zeros(len(self.members)), np.zeros((len(self.members), len(self.features.columns))))
+        self._historian = Historian(self.members, window, self.tables)
+
+    def parameter_signature(self) -> str:
+        """The features, and a digest of the gate."""
+        digest = hashlib.sha256(json.dumps(self.gate.as_json()).encode()).hexdigest()[:12]
+        return f"features:{','.join(self.features.kinds)}|window:{self.window or 'sentence'}|gate:{digest}"
+
+    def parameters(self, folder: Path) -> dict[str, Any]:
+        """The features and the gate, with the files of count tables."""
+        tables = [file_entry(table.path, folder) for table in self.tables]
+        return {
+            "features": list(self.features.kinds),
+            "window": self.window,
+            "counts": tables,
+            "gate": self.gate.as_json(),
+        }
+
+    @classmethod
+    def from_parameters(
+        cls,
+        members: Sequence[LanguageModel],
+        parameters: dict[str, Any],
+        paths: Sequence[PathLike | None] | None,
+        folder: Path,
+    ) -> ContextMixture:
+        """See `Mixture.from_parameters`."""
+        tables = [load_count_table(entered_file(entry, folder), members[0].vocab) for entry in parameters["counts"]]
+        kinds, window = [str(kind) for kind in parameters["features"]], parameters["window"]
+        window = None if window is None else int(window)
+        mixture = cls(members, None, kinds, window, tables, paths)
+        mixture.gate = Gate.from_json(parameters["gate"], len(members), len(mixture.features.columns))
+        return mixture
+
+    def feature_matrix(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+        """(T, F) the features before each event, given ln p (T, K) of the members."""
+        return self.features.values(self._historian.of_text(corpus, logp))
+
+    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+        """See `InterpolatedMixture.log_weights`."""
+        histories = self._historian.of_text(corpus, logp)
+        out = np.empty(logp.shape)
+        for lo, hi in cut(len(logp), PIECE_EVENTS):
+            out[lo:hi] = self.gate.log_weights(self.features.values(histories[lo:hi]))
+        return out
+
+    def _begin(self, n: int) -> Memory:
+        return self._historian.begin(n)
+
+    def _weigh(self, state: MixtureState) -> np.ndarray:
+        return self.gate.log_weights(self.features.values(self._historian.of_states(state.own, state.members)))
+
+    def _remember(self, state: MixtureState, words: np.ndarray, logp: np.ndarray) -> Memory:
+        return self._historian.remember(state.own, words, logp)

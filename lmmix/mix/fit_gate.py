@@ -1,0 +1,176 @@
+"""Gates fitted to held-out text: L-BFGS on the likelihood, with its exact gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.optimize import minimize
+
+from lmmix.errors import SettingError
+from lmmix.logmath import perplexity
+from lmmix.mix import _kernels as kernels
+from lmmix.mix.em import fit_em
+from lmmix.mix.gate import FeatureMap, Gate
+from lmmix.mix.goal import WeightsFit
+from lmmix.parallel import cut, thread_map
+
+PIECE_EVENTS = 1 << 13
+
+TINY_SPREAD = 1e-9
+"""Features that vary less are constants."""
+
+LEAST_WEIGHT = 1e-3
+"""What a member has at first at least: from no weight there is no slope back."""
+
+
+@dataclass(frozen=True)
+class GateFit:
+    """A gate with how it was found.
+
+    Attributes
+    ----------
+    gate : Gate
+    logp : float
+        ln-likelihood of the events; never below that of the best fixed weights.
+    events : int
+    em : WeightsFit
+        The best fixed weights of the same events.
+    iterations : int
+        Of L-BFGS.
+    slope : float
+        Largest part of the gradient (nats per event) where it stopped; no bound on what other gates could give.
+    curve : list of float
+        Perplexity after each iteration.
+    """
+
+    gate: Gate
+    logp: float
+    events: int
+    em: WeightsFit
+    iterations: int
+    slope: float
+    curve: list[float]
+
+    @property
+    def ppl(self) -> float:
+        """Perplexity of the mixture on the events."""
+        return perplexity(self.logp, self.events)
+
+
+def fit_gate(
+    logp: np.ndarray,
+    features: np.ndarray,
+    *,
+    fixed: np.ndarray | None = None,
+    mapping: FeatureMap | None = None,
+    prior: float = 1.0,
+    max_iterations: int = 200,
+    tolerance: float = 1e-6,
+    threads: int | None = None,
+) -> GateFit:
+    """The gate that gives T events the highest likelihood, with a Gaussian prior on θ.
+
+    The likelihood is Σ_t ln Σ_k w_k(t) p_tk; where θ is free it need not be concave, so a local optimum is found,
+    starting from the best fixed weights.
+
+    Parameters
+    ----------
+    logp : (T, K) float64
+        ln p of each event under each member; a finite one in each row.
+    features : (T, F) float64
+        Of the history of each event; F may be 0, which leaves the fixed weights of EM.
+    fixed : (K, D), optional
+        θ, if only the bias is to be found: count merging and Bayesian interpolation know it.
+    mapping : FeatureMap, optional
+        What the features go through before.
+    prior : float
+        Standard deviation of θ, in units of features that vary by 1; inf for none.
+    max_iterations, tolerance
+        Of L-BFGS: when to stop; tolerance in nats per event.
+    threads : int, optional
+        The result does not depend on it.
+
+    Raises SettingError for a prior that is no positive number, or arrays that do not fit.
+    """
+    if not prior > 0:
+        raise SettingError(f"prior is {prior}; it must be a number above 0")
+    if len(features) != len(logp) or not np.isfinite(features).all():
+        raise SettingError(f"features are {features.shape}, for {len(logp)} events; all of them must be finite")
+    em = fit_em(logp, threads=threads)
+    goal = _Goal(logp, features if mapping is None else mapping(features), fixed, prior, threads)
+    start = np.zeros(goal.parameters)
+    start[: goal.members] = np.log(np.maximum(em.weights, LEAST_WEIGHT))
+    curve: list[float] = []
+    found = minimize(
+        goal.cost,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda _: curve.append(goal.last_ppl),
+        options={"maxiter": max_iterations, "gtol": tolerance, "ftol": 1e-9},
+    )
+    reached = goal.logp(found.x)
+    bias, theta = goal.unscaled(found.x)
+    if fixed is None and reached < em.logp:
+        with np.errstate(divide="ignore"):
+            bias, theta, reached = np.log(em.weights), np.zeros_like(theta), em.logp
+    slope = float(np.abs(found.jac).max())
+    return GateFit(Gate(bias, theta, mapping), reached, len(logp), em, len(curve), slope, curve)
+
+
+class _Goal:
+    """The likelihood of the events as a function of x: the bias (K,), and θ row by row where that is free."""
+
+    def __init__(
+        self, logp: np.ndarray, features: np.ndarray, fixed: np.ndarray | None, prior: float, threads: int | None
+    ) -> None:
+        self.events, self.members = logp.shape
+        shift = logp.max(axis=1)
+        self.shift = float(shift.sum())
+        self.relative = np.exp(logp - shift[:, None])
+        # Where θ is found, features vary by 1 around 0, so that one prior and one length of steps suit them all.
+        spread = features.std(axis=0) if fixed is None else np.ones(features.shape[1])
+        self.scale = np.where(spread > TINY_SPREAD, spread, 1.0)
+        self.mean = features.mean(axis=0) if fixed is None else np.zeros(features.shape[1])
+        self.features = np.ascontiguousarray((features - self.mean) / self.scale)
+        self.fixed = fixed
+        self.parameters = self.members * (1 + (features.shape[1] if fixed is None else 0))
+        self.precision = 1.0 / (prior**2 * self.events)
+        self.threads = threads
+        self.last_ppl = np.nan
+
+    def cost(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """−(likelihood and prior) per event, and its gradient."""
+        theta = self._theta(x)
+        parts = thread_map(partial(self._sums, x[: self.members], theta), cut(self.events, PIECE_EVENTS), self.threads)
+        total = self.shift + sum(part[0] for part in parts)
+        to_bias = np.sum([part[1] for part in parts], axis=0)
+        to_theta = np.sum([part[2] for part in parts], axis=0)
+        self.last_ppl = perplexity(total, self.events)
+        free = x[self.members :]
+        slope = np.concatenate([to_bias, to_theta.ravel()[: len(free)]]) / -self.events
+        slope[self.members :] += self.precision * free
+        return -total / self.events + 0.5 * self.precision * float(free @ free), slope
+
+    def _sums(
+        self, bias: np.ndarray, theta: np.ndarray, piece: tuple[int, int]
+    ) -> tuple[float, np.ndarray, np.ndarray]:
+        to_bias, to_theta = np.zeros_like(bias), np.zeros_like(theta)
+        total = kernels._gate_sums(self.relative, self.features, bias, theta, *piece, to_bias, to_theta)
+        return total, to_bias, to_theta
+
+    def _theta(self, x: np.ndarray) -> np.ndarray:
+        return x[self.members :].reshape(self.members, -1) if self.fixed is None else self.fixed
+
+    def logp(self, x: np.ndarray) -> float:
+        """The likelihood alone."""
+        free = x[self.members :]
+        return self.events * (0.5 * self.precision * float(free @ free) - self.cost(x)[0])
+
+    def unscaled(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The bias (K,) and θ (K, D) for the features as they were given."""
+        theta = self._theta(x) / self.scale
+        bias = x[: self.members] - theta @ self.mean
+        return bias - bias.max(), theta

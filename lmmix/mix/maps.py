@@ -1,0 +1,43 @@
+"""Maps of features for kernel gates, made by scikit-learn from the features of a held-out text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lmmix.errors import MissingDependencyError
+from lmmix.mix.gate import CosineMap, LandmarkMap
+
+
+def fourier_map(features: np.ndarray, size: int = 100, gamma: float | None = None, seed: int = 1) -> CosineMap:
+    """Random Fourier features (Rahimi & Recht 2007) of an RBF kernel exp(−γ |x − y|²) of features (n, F), each of which
+    is divided by its spread; `size` of them, γ by default 1 / F. Raises MissingDependencyError without scikit-learn."""
+    sampling = _kernel_approximation()
+    scale = _scale(features)
+    gamma = 1.0 / max(1, features.shape[1]) if gamma is None else gamma
+    made = sampling.RBFSampler(gamma=gamma, n_components=size, random_state=seed).fit(features[:1])
+    return CosineMap(made.random_weights_ * scale[:, None], made.random_offset_)
+
+
+def nystroem_map(features: np.ndarray, size: int = 100, gamma: float | None = None, seed: int = 1) -> LandmarkMap:
+    """Nyström features (Williams & Seeger 2001) of the same kernel; `size` of the histories become landmarks."""
+    sampling = _kernel_approximation()
+    scale = _scale(features)
+    gamma = 1.0 / max(1, features.shape[1]) if gamma is None else gamma
+    size = min(size, len(features))
+    made = sampling.Nystroem(gamma=gamma, n_components=size, random_state=seed).fit(features * scale)
+    return LandmarkMap(scale, made.components_, made.normalization_.T, np.array(gamma))
+
+
+def _scale(features: np.ndarray) -> np.ndarray:
+    spread = features.std(axis=0)
+    return 1.0 / np.where(spread > 1e-9, spread, 1.0)
+
+
+def _kernel_approximation() -> Any:
+    try:
+        from sklearn import kernel_approximation
+    except ImportError:
+        raise MissingDependencyError("scikit-learn", "a kernel gate", "kernel") from None
+    return kernel_approximation

@@ -1,0 +1,111 @@
+"""Mixtures as files: JSON that names the members by relative path and fingerprint and holds the parameters."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lmmix.errors import FormatError, InputError, SettingError
+from lmmix.fileio import PathLike, explain_errors, file_fingerprint, read_json, write_json
+from lmmix.lm import LanguageModel, described, load
+from lmmix.mix.mixture import Mixture
+from lmmix.mix.union import WidenedModel, one_event_space
+
+KIND = "mixture"
+VERSION = 2
+
+_COMBINATIONS = {
+    "linear": "lmmix.mix.linear:LinearMixture",
+    "context": "lmmix.mix.context:ContextMixture",
+    "loglinear": "lmmix.mix.loglinear:LogLinearMixture",
+    "online": "lmmix.mix.online:OnlineMixture",
+}
+
+
+def save_mixture(mixture: Mixture, path: PathLike, tuning: dict[str, Any] | None = None) -> None:
+    """Write `mixture`; `tuning`, which says how its parameters were found, is kept with it.
+
+    Raises SettingError for members that neither are in files nor describe themselves.
+    """
+    folder = Path(path).absolute().parent
+    paths = mixture.paths or [None] * len(mixture.members)
+    content = {
+        "kind": KIND,
+        "version": VERSION,
+        "combination": mixture.combination,
+        "vocab": mixture.vocab.fingerprint,
+        "spread": next((member.spread for member in mixture.members if isinstance(member, WidenedModel)), None),
+        "members": [_member_entry(member, file, folder) for member, file in zip(mixture.members, paths)],
+        "parameters": mixture.parameters(folder),
+    }
+    write_json(path, {**content, "tuning": tuning or {}})
+
+
+def _member_entry(member: LanguageModel, file: Path | None, folder: Path) -> dict[str, Any]:
+    if file is None:
+        describe = getattr(member, "description", None)
+        if describe is None:
+            raise SettingError("a mixture can be saved only if its members have files: give their paths")
+        return {"description": describe(), "signature": member.signature}
+    return {**file_entry(file, folder), "signature": member.signature}
+
+
+def file_entry(file: Path, folder: Path) -> dict[str, Any]:
+    """How a file is named in a mixture in `folder`."""
+    return {"path": os.path.relpath(file.absolute(), folder), "fingerprint": file_fingerprint(file)}
+
+
+def entered_file(entry: dict[str, Any], folder: Path) -> Path:
+    """The file that `file_entry` named. Raises InputError if it is not there, FormatError if it is another one."""
+    name = str(entry["path"])
+    file = folder / name
+    with explain_errors(folder, f"use the file {name[:80]}"):
+        if not file.exists():
+            raise InputError(f"{file} is not there, which the mixture needs")
+    if file_fingerprint(file) != entry["fingerprint"]:
+        raise FormatError(f"{file} has changed since the mixture was made; find the weights again with lmmix mix")
+    return file
+
+
+def load_mixture(path: PathLike) -> Mixture:
+    """The mixture that `path` describes, with its members from their files.
+
+    Raises FormatError for a file that lacks something, for a member that is not the one the weights were found for,
+    InputError for one that is not there.
+    """
+    content = read_json(path)
+    try:
+        if content["version"] != VERSION:
+            raise FormatError(f"{path}: mixture version {content['version']!r}; this lmmix reads version {VERSION}")
+        kind, fingerprint, parameters = str(content["combination"]), str(content["vocab"]), content["parameters"]
+        rows = [dict(row) for row in content["members"]]
+        if kind not in _COMBINATIONS:
+            raise FormatError(f"{path}: a {kind!r} mixture; this lmmix reads {', '.join(_COMBINATIONS)}")
+        members, files = _load_members(Path(path), rows, content["spread"])
+        module, name = _COMBINATIONS[kind].split(":")
+        combination = getattr(import_module(module), name)
+        mixture: Mixture = combination.from_parameters(members, parameters, files, Path(path).absolute().parent)
+    except SettingError as error:
+        raise FormatError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FormatError(f"{path}: not a complete mixture: {type(error).__name__} {error}") from None
+    if fingerprint != mixture.vocab.fingerprint:
+        raise FormatError(f"{path}: its members have another vocabulary than the one it was made for")
+    return mixture
+
+
+def _load_members(
+    path: Path, rows: list[dict[str, Any]], spread: str | None
+) -> tuple[list[LanguageModel], list[Path | None]]:
+    """The members with their files, widened as they were; those only described get the vocabulary of the others."""
+    folder = path.absolute().parent
+    files = [None if "description" in row else entered_file(row, folder) for row in rows]
+    if not any(files):
+        raise FormatError(f"{path}: none of its members has a file, so there is no vocabulary")
+    loaded = [load(file) for file in files if file is not None]
+    filed = iter(one_event_space(loaded, spread, [str(file) for file in files if file is not None]))
+    members = [None if file is None else next(filed) for file in files]
+    vocab = next(member.vocab for member in members if member is not None)
+    return [described(row["description"], vocab) if m is None else m for m, row in zip(members, rows)], files
