@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lmmix.mix.em import fit_em
     from lmmix.mix.linear import LinearMixture
     from lmmix.mix.mixture import Mixture
-    from lmmix.mixing import MixSettings, fit_mixture
+    from lmmix.mix_methods import MixSettings
+    from lmmix.mixing import fit_mixture
     from lmmix.nbest.rescore import rescore
     from lmmix.neural.train import train_neural
     from lmmix.ngram.estimate import train_ngram
@@ -41,7 +42,7 @@ _HOMES = {
     "fit_em": "lmmix.mix.em",
     "fit_mixture": "lmmix.mixing",
     "LinearMixture": "lmmix.mix.linear",
-    "MixSettings": "lmmix.mixing",
+    "MixSettings": "lmmix.mix_methods",
     "load": "lmmix.lm",
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",

@@ -13,7 +13,8 @@ from lmmix.corpus import Corpus, read_corpus
 from lmmix.errors import InputError
 from lmmix.fileio import PathLike, explain_errors, write_json
 from lmmix.lm import LanguageModel, load
-from lmmix.mixing import MixSettings, MixtureFit, fit_mixture
+from lmmix.mix_methods import MixSettings
+from lmmix.mixing import MixtureFit, fit_mixture
 from lmmix.nbest.lists import read_nbest, write_nbest
 from lmmix.nbest.rescore import RescoreReport, rescore, save_weights
 from lmmix.ngram.estimate import train_ngram

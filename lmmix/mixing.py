@@ -1,169 +1,25 @@
-"""Ways to find a mixture on held-out text, by name."""
+"""Finding a mixture of models on held-out text."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
+
+import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel, described, load_count_table
 from lmmix.logmath import perplexity
-from lmmix.mix.auto import choose
-from lmmix.mix.em import fit_em
-from lmmix.mix.fit_context import USUAL, fit_context, fit_own, fit_sentences
-from lmmix.mix.fit_gate import GateFit
-from lmmix.mix.gate import HiddenMap
-from lmmix.mix.goal import WeightsFit
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.linear import LinearMixture
-from lmmix.mix.maps import fourier_map, nystroem_map
 from lmmix.mix.mixture import Mixture
-from lmmix.mix.online import fit_online, regret
+from lmmix.mix.select import select_members
 from lmmix.mix.union import one_event_space
-
-
-@dataclass(frozen=True)
-class MixSettings:
-    """What the ways of mixing can be told; each takes what concerns it.
-
-    Attributes
-    ----------
-    tolerance : float
-        Gap to the best, nats per event, at which EM stops.
-    features : sequence of str
-        Of the history, for gates; see `lmmix.mix.features.KINDS`.
-    window : int, optional
-        Events that `bayes` and the features of likelihood look back; default: 2 for `bayes`, all of the sentence else.
-    scale : float, optional
-        Of the likelihood in `bayes`; default: the best.
-    prior : float
-        Standard deviation of the Gaussian prior of gates.
-    tables : sequence of count tables
-        How often each model's text has seen histories, for `counts`.
-    units : int
-        Size of what is put between features and weights by `fourier` and `nystroem`.
-    seed : int
-        Of `fourier`, `nystroem` and `network`.
-    threads : int, optional
-    """
-
-    tolerance: float = 1e-6
-    features: Sequence[str] = USUAL
-    window: int | None = None
-    scale: float | None = None
-    prior: float = 1.0
-    tables: Sequence[Any] = ()
-    units: int = 100
-    seed: int = 1
-    threads: int | None = None
-
-
-Found = tuple[Mixture, dict[str, Any]]
-"""A mixture with the numbers that its method has to tell."""
-
-
-def _em(held: HeldOut, settings: MixSettings) -> Found:
-    em = fit_em(held.rows, tolerance=settings.tolerance, threads=settings.threads)
-    return LinearMixture(held.members, em.weights, held.paths), _em_facts(em)
-
-
-def _em_facts(em: WeightsFit) -> dict[str, Any]:
-    curve = [{"ppl": perplexity(logp, em.events), "gap": gap} for logp, gap in em.curve]
-    return {"weights": em.weights.tolist(), "gap": em.gap, "iterations": em.iterations, "curve": curve}
-
-
-def _gate_facts(fit: GateFit) -> dict[str, Any]:
-    linear = {"linear_ppl": fit.em.ppl, "linear_weights": fit.em.weights.tolist()}
-    return {**linear, "iterations": fit.iterations, "slope": fit.slope, "curve": [{"ppl": ppl} for ppl in fit.curve]}
-
-
-def _context(held: HeldOut, settings: MixSettings, make_map: Any = None, features: Sequence[str] = ()) -> Found:
-    mixture, fit = fit_context(
-        held,
-        features or settings.features,
-        window=settings.window,
-        tables=settings.tables,
-        prior=settings.prior,
-        make_map=make_map,
-        threads=settings.threads,
-    )
-    return mixture, _gate_facts(fit)
-
-
-def _buckets(held: HeldOut, settings: MixSettings) -> Found:
-    return _context(held, settings, features=("length",))
-
-
-def _counts(held: HeldOut, settings: MixSettings) -> Found:
-    mixture, fit = fit_own(held, "counts", tables=settings.tables, threads=settings.threads)
-    return mixture, _gate_facts(fit)
-
-
-def _bayes(held: HeldOut, settings: MixSettings) -> Found:
-    window = settings.window or 2
-    mixture, fit = fit_own(held, "likelihood", scale=settings.scale, window=window, threads=settings.threads)
-    return mixture, {**_gate_facts(fit), "window": window, "scale": float(fit.gate.theta[0, 0])}
-
-
-def _fourier(held: HeldOut, settings: MixSettings) -> Found:
-    return _context(held, settings, lambda features, _: fourier_map(features, settings.units, seed=settings.seed))
-
-
-def _nystroem(held: HeldOut, settings: MixSettings) -> Found:
-    return _context(held, settings, lambda features, _: nystroem_map(features, settings.units, seed=settings.seed))
-
-
-def _network(held: HeldOut, settings: MixSettings) -> Found:
-    from lmmix.neural.gate import hidden_layer
-
-    return _context(held, settings, lambda features, logp: HiddenMap(*hidden_layer(features, logp, seed=settings.seed)))
-
-
-def _sentence(held: HeldOut, settings: MixSettings) -> Found:
-    mixture, em = fit_sentences(held, tolerance=settings.tolerance, threads=settings.threads)
-    return mixture, {"weights": em.weights.tolist(), "gap": em.gap, "iterations": em.iterations}
-
-
-def _online(held: HeldOut, settings: MixSettings) -> Found:
-    em = fit_em(held.rows, tolerance=settings.tolerance, threads=settings.threads)
-    mixture = fit_online(held.members, held.corpus, held.logp, em.weights, paths=held.paths)
-    found = regret(mixture, held.corpus, held.logp)
-    facts = {"weights": em.weights.tolist(), "rate": mixture.rate, "share": mixture.share}
-    return mixture, {**facts, "linear_ppl": em.ppl, "regret_per_event": found.per_event}
-
-
-def _auto(held: HeldOut, settings: MixSettings) -> Found:
-    names = [name for name in AUTO if name != "counts" or settings.tables]
-    choice = choose({name: partial(_found, METHODS[name], settings) for name in names}, held)
-    mixture, facts = METHODS[choice.name](held, settings)
-    return mixture, {**facts, "chosen": choice.name, "cross_validation": choice.table}
-
-
-def _found(method: Callable[[HeldOut, MixSettings], Found], settings: MixSettings, held: HeldOut) -> Mixture:
-    return method(held, settings)[0]
-
-
-METHODS: dict[str, Callable[[HeldOut, MixSettings], Found]] = {
-    "em": _em,
-    "buckets": _buckets,
-    "counts": _counts,
-    "bayes": _bayes,
-    "context": _context,
-    "fourier": _fourier,
-    "nystroem": _nystroem,
-    "network": _network,
-    "sentence": _sentence,
-    "online": _online,
-    "auto": _auto,
-}
-
-AUTO = ("em", "buckets", "bayes", "counts", "context")
-"""What `auto` chooses from, the simplest first."""
+from lmmix.mix_methods import METHODS, MixSettings
 
 
 @dataclass(frozen=True)
@@ -208,6 +64,8 @@ def fit_mixture(
     spread: str | None = None,
     described_members: Sequence[dict[str, Any]] = (),
     counts: Sequence[PathLike] = (),
+    min_gain: float | None = None,
+    max_members: int | None = None,
     settings: MixSettings | None = None,
 ) -> MixtureFit:
     """Find a mixture of `models` on held-out text, which none of them was trained on.
@@ -228,6 +86,10 @@ def fit_mixture(
         Further members that are made over the vocabulary of the models, see `lmmix.lm.described`: caches.
     counts : sequence of paths
         `.lmc` files, one a member, for the method and the feature of that name.
+    min_gain : float, optional
+        Leave out models that gain less than so many per cent of perplexity, see `lmmix.mix.select`.
+    max_members : int, optional
+        Leave out models until so many are left.
     settings : MixSettings, optional
 
     OOVs count as the event `<unk>`; where no model gives that a probability (closed vocabularies) they are left out and
@@ -237,15 +99,38 @@ def fit_mixture(
     if method not in METHODS:
         raise SettingError(f"no way of mixing is called {method!r}; there are {', '.join(METHODS)}")
     settings = settings or MixSettings()
+    if spread is not None and (min_gain is not None or max_members is not None):
+        raise SettingError("models cannot be left out of a union of vocabularies: choose them first, then spread <unk>")
     members = one_event_space(models, spread, [str(path) for path in paths] if paths else None)
     members += [described(description, members[0].vocab) for description in described_members]
     if paths is not None:
         paths = [*paths, *(None for _ in described_members)]
     held = score_held_out(members, dev, paths, settings.threads)
+    selection: dict[str, Any] = {}
+    if min_gain is not None or max_members is not None:
+        held, selection = _selected(held, min_gain or 0.0, max_members, settings)
     if counts:
         settings = replace(settings, tables=[load_count_table(path, held.corpus.vocab) for path in counts])
     started = time.perf_counter()
     mixture, facts = METHODS[method](held, settings)
     seconds = time.perf_counter() - started
     ppl = perplexity(held.events * held.mean_logp(mixture), held.events)
-    return MixtureFit(method, mixture, ppl, held.member_ppl(), held.events, held.skipped, seconds, facts, held)
+    return MixtureFit(
+        method, mixture, ppl, held.member_ppl(), held.events, held.skipped, seconds, selection | facts, held
+    )
+
+
+def _selected(
+    held: HeldOut, min_gain: float, max_members: int | None, settings: MixSettings
+) -> tuple[HeldOut, dict[str, Any]]:
+    """The held-out text under those models that are worth it, and the gains of all of them."""
+    names = LinearMixture(held.members, np.full(len(held.members), 1 / len(held.members)), held.paths).names
+    found = select_members(
+        held.rows, names, min_gain=min_gain, max_members=max_members,
+        tolerance=settings.tolerance, threads=settings.threads,
+    )  # fmt: skip
+    kept = found.kept
+    paths = None if held.paths is None else [held.paths[k] for k in kept]
+    rows = [{"model": row.name, "gain_percent": row.gain_percent, "dropped": row.dropped} for row in found.members]
+    logp = np.ascontiguousarray(held.logp[:, kept])
+    return replace(held, members=[held.members[k] for k in kept], paths=paths, logp=logp), {"selection": rows}

@@ -152,7 +152,7 @@ class Vocab:
 
     def check_same_events(self, other: Vocab, mine: str, others: str) -> None:
         """Raise EventSpaceError unless both have the same set of words; `mine` and `others` name the models."""
-        if self.fingerprint == other.fingerprint:
+        if self == other or self.fingerprint == other.fingerprint:
             return
         if not same_tokens(self.tokenizer, other.tokenizer):
             raise EventSpaceError(

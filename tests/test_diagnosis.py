@@ -109,10 +109,11 @@ def test_tables_and_json() -> None:
 
 def test_curve_of_em() -> None:
     em = fit_em(np.random.default_rng(3).normal(-5, 2, (200, 3)))
-    header, rows = curve_table(em.curve, em.events)
-    assert header == ["pass", "perplexity", "gap"] and len(rows) == min(20, len(em.curve))
-    assert rows[0][0] == "1" and rows[-1] == [str(len(em.curve)), f"{em.ppl:.4f}", f"{em.gap:.2e}"]
-    assert len(curve_table([(-1.0, 0.5)] * 300, 1)[1]) == 20 and curve_table([], 1)[1] == []
+    curve = [{"ppl": float(np.exp(-logp / em.events)), "gap": gap} for logp, gap in em.curve]
+    header, rows = curve_table(curve)
+    assert header == ["pass", "ppl", "gap"] and len(rows) == min(12, len(em.curve))
+    assert rows[0][0] == "1" and rows[-1] == [str(len(em.curve)), f"{em.ppl:.6g}", f"{em.gap:.6g}"]
+    assert len(curve_table([{"ppl": 2.0}] * 300)[1]) == 12 and curve_table([]) == (["pass"], [])
 
 
 def test_no_event_with_probability() -> None:

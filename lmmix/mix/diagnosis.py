@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from lmmix.errors import SettingError
-from lmmix.logmath import perplexity
 from lmmix.parallel import cut, thread_map
 
 PIECE_EVENTS = 1 << 16
@@ -209,11 +208,11 @@ def _means(values: np.ndarray, place: np.ndarray, kinds: int) -> np.ndarray:
         return sums / number[:, None]
 
 
-def curve_table(curve: Sequence[tuple[float, float]], events: int, most: int = 20) -> Table:
-    """The passes of a fit: iteration, perplexity and certificate of each (logp, gap) of its curve.
+def curve_table(curve: Sequence[Mapping[str, float]], most: int = 12) -> Table:
+    """The passes of a fit, each with the numbers that it has by name (perplexity and, where there is one, gap).
 
     Of a long curve the first and the last and some between are shown, at most `most`.
     """
     shown = sorted({round(i) for i in np.linspace(0, len(curve) - 1, min(most, len(curve)))})
-    rows = [[str(i + 1), f"{perplexity(curve[i][0], events):.4f}", f"{curve[i][1]:.2e}"] for i in shown]
-    return ["pass", "perplexity", "gap"], rows
+    rows = [[str(i + 1), *(f"{value:.6g}" for value in curve[i].values())] for i in shown]
+    return ["pass", *(curve[0] if curve else ())], rows

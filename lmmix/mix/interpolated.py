@@ -9,6 +9,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.mix import _kernels as kernels
+from lmmix.mix.diagnosis import member_shares
 from lmmix.mix.mixture import Mixture, MixtureState
 
 
@@ -29,9 +30,7 @@ class InterpolatedMixture(Mixture):
 
     def shares(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
         """(T, K) each member's part of the mixture's probability of each event; nan where that is 0."""
-        joint = self.log_weights(corpus, logp) + logp
-        with np.errstate(invalid="ignore"):
-            return np.exp(joint - log_sums(joint)[:, None])
+        return member_shares(logp, self.log_weights(corpus, logp))
 
     def start(self, n: int) -> MixtureState:
         """The states before the first word of n sentences."""

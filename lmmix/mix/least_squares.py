@@ -14,7 +14,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.lm import LanguageModel
-from lmmix.mix.distributions import Distributions
+from lmmix.mix.expectations import Expectations
 from lmmix.mix.simplex import nearest_on_simplex
 
 
@@ -55,7 +55,7 @@ def fit_least_squares(
     `histories` looks at so many histories of `corpus`, or a few more, drawn with `seed`; by default at all. Raises
     EventSpaceError for different vocabularies, SettingError for bad settings.
     """
-    read = Distributions(models if target is None else [*models, target], corpus, histories, seed)
+    read = Expectations(models if target is None else [*models, target], corpus, histories, seed)
     members = len(models)
     gram, moments, square = np.zeros((members, members)), np.zeros(members), 0.0
     for block in read.blocks():

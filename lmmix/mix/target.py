@@ -15,9 +15,9 @@ from scipy.special import xlogy
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError
 from lmmix.lm import LanguageModel
-from lmmix.mix.distributions import Block, Distributions
 from lmmix.mix.em import maximise
 from lmmix.mix.events import Events, MatrixEvents, Sums
+from lmmix.mix.expectations import Block, Expectations
 from lmmix.mix.goal import WeightsFit, check_tolerance, goal_for
 
 KEEP_NUMBERS = 1 << 24
@@ -66,7 +66,7 @@ def fit_to_target(
     target expects somewhere and no model does.
     """
     check_tolerance(tolerance)
-    events = TargetEvents(Distributions([*models, target], corpus, histories, seed))
+    events = TargetEvents(Expectations([*models, target], corpus, histories, seed))
     fit = maximise(goal_for(events, prior), tolerance=tolerance, max_iterations=max_iterations)
     return TargetFit(fit, -events.entropy - fit.logp / events.total, events.entropy)
 
@@ -77,7 +77,7 @@ class TargetEvents(Events):
     `entropy` is known after the first pass.
     """
 
-    def __init__(self, histories: Distributions) -> None:
+    def __init__(self, histories: Expectations) -> None:
         self.histories = histories
         self.members, self.total = len(histories.models) - 1, histories.total
         self.entropy = np.nan

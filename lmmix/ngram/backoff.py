@@ -22,6 +22,8 @@ from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, EOS, Vocab
 
 if TYPE_CHECKING:
+    from lmmix.lm import LanguageModel
+    from lmmix.ngram.joint import JointModels
     from lmmix.ngram.sentence import SentenceScorer
 
 logger = logging.getLogger("lmmix")
@@ -206,6 +208,12 @@ class BackoffModel:
 
         thread_map(fill, cut(len(state), PIECE_ROWS), threads if len(state) > PIECE_ROWS else 1)
         return out
+
+    def joint_with(self, models: Sequence[LanguageModel], ids: Sequence[np.ndarray | None]) -> JointModels | None:
+        """What `models`, of which this is the first, know together; see `lmmix.ngram.joint.join`."""
+        from lmmix.ngram.joint import join
+
+        return join(models, ids)
 
     def unigram(self) -> np.ndarray:
         """(V,) probability of each event without a context."""

@@ -14,7 +14,9 @@ Log-probabilities and back-offs are float32, or codes of a few bits; those of un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +27,10 @@ from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.tree import NgramTree
 from lmmix.parallel import cut, thread_map
 from lmmix.vocab import BOS, EOS, Vocab
+
+if TYPE_CHECKING:
+    from lmmix.lm import LanguageModel
+    from lmmix.ngram.joint import JointModels
 
 PIECE_NODES = 1 << 18
 PIECE_SENTENCES = 1 << 12
@@ -167,6 +173,12 @@ class PackedModel:
         out = np.empty((len(state), len(self.vocab)))
         kernels._distribution(*self._model, state, out)
         return out
+
+    def joint_with(self, models: Sequence[LanguageModel], ids: Sequence[np.ndarray | None]) -> JointModels | None:
+        """What `models`, of which this is the first, know together; see `lmmix.ngram.joint.join`."""
+        from lmmix.ngram.joint import join
+
+        return join(models, ids)
 
     def unigram(self) -> np.ndarray:
         """(V,) probability of each event without a context."""

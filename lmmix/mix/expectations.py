@@ -37,8 +37,8 @@ class Block:
     places: np.ndarray
 
 
-class Distributions:
-    """What `models` expect at each event of `corpus`, in the ids of the first model.
+class Expectations:
+    """What `models` expect behind the histories of `corpus`, in the ids of the first model.
 
     The text is read in several places at once, each beginning with a sentence, but from its beginning if a model
     remembers earlier sentences. With `most`, only so many histories are looked at, or a few more, drawn with `seed`.

@@ -1,0 +1,300 @@
+"""Sums over the vocabulary in the joint histories of several back-off models, for their log-linear mixtures.
+
+A joint history is a tuple of contexts, a node of each model. Above it stands the one where the longest contexts among
+them are replaced by their suffixes: there, all words but those explicit behind these contexts have the same
+log-probabilities, less the back-offs. So sums over all words are those of the history above with the explicit words
+exchanged (Heafield, Geigle, Massung & Schwartz 2016, "Normalized log-linear interpolation of backoff language models is
+efficient"), and a text costs no more than the words explicit in its distinct joint histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from lmmix.corpus import Corpus
+from lmmix.lm import LanguageModel
+from lmmix.ngram.backoff import BackoffModel
+from lmmix.parallel import thread_map
+from lmmix.vocab import BOS
+
+PIECE_WORDS = 1 << 17
+"""Explicit words that a thread goes through at a time, or as many as the vocabulary has."""
+
+
+class JointModels:
+    """Back-off models of one event space, side by side.
+
+    Parameters
+    ----------
+    models : K BackoffModels
+    ids : K of (V,) int32 or None
+        For each model the id there of each word here; None where the ids are the same.
+    """
+
+    def __init__(self, models: Sequence[BackoffModel], ids: Sequence[np.ndarray | None]) -> None:
+        self.models = list(models)
+        size = len(models[0].vocab)
+        own = np.arange(size, dtype=np.int32)
+        self.rename = [own if there is None else np.argsort(there).astype(np.int32) for there in ids]
+        self.unigrams = np.empty((size, len(models)))
+        for k, (model, there) in enumerate(zip(models, ids)):
+            unigrams = model.logp[1 : 1 + size]
+            self.unigrams[:, k] = unigrams if there is None else unigrams[there]
+        self.unigrams[BOS] = -np.inf
+
+    def of_corpus(self, corpus: Corpus, events: np.ndarray, threads: int | None = None) -> JointHistories:
+        """The histories before some events of a text (places in `corpus.ids`)."""
+        return self.of_states([model.contexts(corpus, threads)[events] for model in self.models])
+
+    def of_states(self, states: Sequence[np.ndarray]) -> JointHistories:
+        """The histories of n states of each model: nodes, or the chains of nodes of a packed model."""
+        return JointHistories(self, np.stack([_nodes(state) for state in states], axis=1))
+
+    def children(self, contexts: np.ndarray) -> np.ndarray:
+        """(n, K) int64: how many words are explicit behind contexts (n, K); none behind -1."""
+        out = np.zeros(contexts.shape, np.int64)
+        for k, model in enumerate(self.models):
+            begin, at = model.tree.begin, contexts[:, k]
+            some = at >= 0
+            lo, hi = np.maximum(begin[at[some]], 0), np.minimum(begin[at[some] + 1], model.tree.size)
+            out[some, k] = np.maximum(hi.astype(np.int64) - lo, 0)
+        return out
+
+
+def join(models: Sequence[LanguageModel], ids: Sequence[np.ndarray | None]) -> JointModels | None:
+    """What some models know together; None unless all are back-off models.
+
+    `ids` has for each model the id there of each word of the first one, None where the ids are the same. Packed models
+    are unpacked, which takes as much memory as the exact ones.
+    """
+    exact = [model.unpacked() if hasattr(model, "unpacked") else model for model in models]
+    same = [model for model in exact if isinstance(model, BackoffModel)]
+    return JointModels(same, ids) if len(same) == len(models) else None
+
+
+def _nodes(state: np.ndarray) -> np.ndarray:
+    """(n,) the node of the longest context; chains are (n, N − 1), with zeros behind it."""
+    if state.ndim == 1:
+        return state
+    padded = np.concatenate([np.zeros((len(state), 1), np.int32), state], axis=1)
+    return padded[np.arange(len(state)), (state > 0).sum(axis=1)]
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """Distinct joint histories, depth first, with those above them.
+
+    Attributes
+    ----------
+    parent : (J,) int64
+        The history above, -1 at the root.
+    depth : (J,) int64
+        0 at the root.
+    contexts : (J, K) int32
+        The contexts whose words are explicit here, -1 for models that have the context of the history above.
+    backoff : (J, K) float64
+        Logarithm of the back-off from each of these, 0 elsewhere.
+    """
+
+    parent: np.ndarray
+    depth: np.ndarray
+    contexts: np.ndarray
+    backoff: np.ndarray
+
+
+class JointHistories:
+    """The joint histories before n events; K-tuples of contexts, of which many are the same.
+
+    Parameters
+    ----------
+    joint : JointModels
+    contexts : (n, K) int32
+    """
+
+    def __init__(self, joint: JointModels, contexts: np.ndarray) -> None:
+        self.joint = joint
+        empty = np.zeros((1, contexts.shape[1]), np.int32)
+        distinct, which = _distinct(np.concatenate([empty, contexts]))
+        self._tree, place = _tree_of(joint.models, distinct)
+        self._which = place[which[1:]]
+        self._counts = np.bincount(self._which, minlength=len(self._tree.parent)).astype(np.float64)
+
+    def sums(
+        self, weights: np.ndarray, moments: bool = True, threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What a log-linear mixture has to know of these histories, x_k being ln p_k of all words w of the vocabulary.
+
+        Parameters
+        ----------
+        weights : (K,) float64
+        moments : bool
+            Whether the second result is wanted.
+
+        Returns
+        -------
+        log_z : (n,) float64
+            ln Σ_w exp(Σ_k weights_k x_k) for each event, over all words to which no model gives probability 0.
+        totals : (K + 1, K + 1) float64
+            Lower triangle; first column: Σ E[x_k] over the events, rest: Σ Cov[x_k, x_l]; (1, 1) without `moments`.
+        zero : (K,) int64
+            A word to which model k, but not every model, gives probability 0; -1 if there is none.
+        """
+        size = len(self.joint.models) + 1 if moments else 1
+        results = thread_map(lambda piece: self._walk(*piece, np.asarray(weights, float), size), self._pieces, threads)
+        log_z = np.concatenate([one for one, _, _ in results])
+        totals = sum((one for _, one, _ in results), np.zeros((size, size)))
+        return log_z[self._which], totals, np.max([one for _, _, one in results], axis=0)
+
+    @cached_property
+    def _pieces(self) -> list[tuple[int, int]]:
+        """First and last history of pieces with about as many explicit words each."""
+        words = self.joint.children(self._tree.contexts).sum(axis=1)
+        words[self._without_rest] += len(self.joint.unigrams)
+        most = max(PIECE_WORDS, len(self.joint.unigrams))
+        edges = np.flatnonzero(np.diff(np.cumsum(words) // most)) + 1
+        return list(zip([0, *edges.tolist()], [*edges.tolist(), len(words)]))
+
+    @cached_property
+    def _without_rest(self) -> np.ndarray:
+        """The histories where some back-off is 0, so that all words are explicit."""
+        return np.flatnonzero((self._tree.backoff == -np.inf).any(axis=1))
+
+    def _walk(self, lo: int, hi: int, weights: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`sums` of some histories of the tree."""
+        from lmmix.ngram import _joint_kernels as kernels
+
+        tree, members = self._tree, len(weights)
+        above = self._above(lo)
+        rows = np.append(above, np.arange(lo, hi))
+        words, logp, place = self._explicit(rows)
+        counts = self._counts[rows]
+        counts[: len(above)] = 0.0
+        backoff = tree.backoff[rows]
+        backoff[backoff == -np.inf] = 0.0
+        log_z, totals, zero = np.empty(len(rows)), np.zeros((size, size)), np.full(members, -1)
+        kernels._walk_histories(
+            words, logp, place, backoff, tree.depth[rows], self._room(rows, place), weights,
+            self.joint.unigrams.copy(), counts, size, log_z, totals, zero,
+        )  # fmt: skip
+        return log_z[len(above) :], totals, zero
+
+    def _above(self, row: int) -> np.ndarray:
+        """The histories above one, from the root."""
+        path: list[int] = []
+        while (row := int(self._tree.parent[row])) >= 0:
+            path.append(row)
+        return np.array(path[::-1], np.int64)
+
+    def _explicit(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(E,) words, (E,) ln p and (len(rows) · K + 1,) places of the words explicit in some histories."""
+        from lmmix.ngram import _joint_kernels as kernels
+
+        contexts, backoff = self._tree.contexts[rows], self._tree.backoff[rows]
+        words = self.joint.children(contexts) + (backoff == -np.inf) * len(self.joint.unigrams)
+        place = np.zeros(words.size + 1, np.int64)
+        np.cumsum(words.ravel(), out=place[1:])
+        out_word, out_logp = np.empty(place[-1], np.int32), np.empty(place[-1])
+        for k, (model, rename) in enumerate(zip(self.joint.models, self.joint.rename)):
+            tree = model.tree
+            kernels._copy_children(
+                tree.word, tree.begin, model.logp, rename, contexts, backoff, place, k, out_word, out_logp
+            )
+        return out_word, out_logp, place
+
+    def _room(self, rows: np.ndarray, place: np.ndarray) -> int:
+        """The most words that can be explicit in one history and those above it."""
+        members = len(self.joint.models)
+        own = np.minimum(np.diff(place[::members]), len(self.joint.unigrams))
+        depth = self._tree.depth[rows]
+        return sum(int(own[depth == d].max(initial=0)) for d in range(int(depth.max()) + 1))
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows of (n, K) in some order, and (n,) which of them each row is."""
+    which = np.zeros(len(rows), np.int64)
+    for column in rows.T:
+        _, which = np.unique(which * (1 << 31) + column, return_inverse=True)
+    first = np.zeros(int(which.max(initial=-1)) + 1, np.int64)
+    first[which] = np.arange(len(rows))
+    return rows[first], which
+
+
+def _tree_of(models: Sequence[BackoffModel], contexts: np.ndarray) -> tuple[_Tree, np.ndarray]:
+    """The tree of distinct joint histories (J', K), and (J',) where each of them is in it.
+
+    `contexts` must hold the empty ones.
+    """
+    steps = []
+    pool = contexts
+    for length in range(max(model.order for model in models) - 1, 0, -1):
+        own, above = np.full(pool.shape, -1, np.int32), pool.copy()
+        for k, model in enumerate(models):
+            if length >= model.order:
+                continue
+            moves = _of_length(model, pool[:, k], length)
+            own[moves, k] = pool[moves, k]
+            above[moves, k] = _suffixes(model, pool[moves, k], length)
+        taken = (own >= 0).any(axis=1)
+        pool, which = _distinct(above)
+        steps.append((own[taken], taken, which))
+    root = np.full((1, len(models)), -1, np.int32)
+    numbers, parent, depth, moved = np.zeros(1, np.int64), np.array([-1]), np.zeros(1, np.int64), [root]
+    for own, taken, which in reversed(steps):
+        above_numbers = numbers[which]
+        numbers = above_numbers.copy()
+        numbers[taken] = len(parent) + np.arange(len(own))
+        parent = np.append(parent, above_numbers[taken])
+        depth = np.append(depth, depth[above_numbers[taken]] + 1)
+        moved.append(own)
+    own = np.concatenate(moved)
+    place = _depth_first(parent, [len(part) for part in moved])
+    order = np.argsort(place)
+    parent = np.where(parent >= 0, place[parent], -1)[order]
+    return _Tree(parent, depth[order], own[order], _backoffs(models, own[order])), place[numbers]
+
+
+def _of_length(model: BackoffModel, nodes: np.ndarray, length: int) -> np.ndarray:
+    """Which of some contexts have so many words."""
+    level = model.tree.level
+    return (nodes >= level[length]) & (nodes < level[length + 1])
+
+
+def _suffixes(model: BackoffModel, nodes: np.ndarray, length: int) -> np.ndarray:
+    """The suffix of each context of so many words; the empty context where a damaged tree has something longer."""
+    suffix = model.tree.suffix[nodes]
+    return np.where((suffix >= 0) & (suffix < model.tree.level[length]), suffix, 0)
+
+
+def _backoffs(models: Sequence[BackoffModel], contexts: np.ndarray) -> np.ndarray:
+    out = np.zeros(contexts.shape)
+    for k, model in enumerate(models):
+        some = contexts[:, k] >= 0
+        out[some, k] = model.backoff[contexts[some, k]]
+    return out
+
+
+def _depth_first(parent: np.ndarray, groups: Sequence[int]) -> np.ndarray:
+    """(J,) the place of each node in a walk through the tree that visits what is below a node right behind it.
+
+    Nodes are in groups of the given sizes; the parent of a node is in a group before.
+    """
+    edges = np.append(0, np.cumsum(groups)).tolist()
+    size = np.ones(len(parent), np.int64)
+    for lo, hi in zip(edges[-2:0:-1], edges[:1:-1]):
+        np.add.at(size, parent[lo:hi], size[lo:hi])
+    place = np.zeros(len(parent), np.int64)
+    free = np.ones(len(parent), np.int64)
+    for lo, hi in pairwise(edges[1:]):
+        nodes = lo + np.argsort(parent[lo:hi], kind="stable")
+        before = np.cumsum(size[nodes]) - size[nodes]
+        siblings = parent[nodes]
+        first = np.searchsorted(siblings, siblings)
+        place[nodes] = free[siblings] + before - before[first]
+        free[nodes] = place[nodes] + 1
+        np.add.at(free, siblings, size[nodes])
+    return place
