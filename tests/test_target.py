@@ -11,11 +11,11 @@ from lmmix.adaptive.cache import CacheModel
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, InputError, SettingError
 from lmmix.lm import LanguageModel
-from lmmix.mix import histories as histories_module
+from lmmix.mix import expectations as expectations_module
 from lmmix.mix import target as target_module
 from lmmix.mix.expectations import Expectations
 from lmmix.mix.least_squares import fit_least_squares
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.target import TargetEvents, fit_to_target
 from lmmix.ngram.estimate import train_ngram
 from lmmix.vocab import Vocab
@@ -56,7 +56,7 @@ def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "read in each pass":
         monkeypatch.setattr(target_module, "KEEP_NUMBERS", 0)
     elif request.param == "one stream":
-        monkeypatch.setattr(histories_module, "BLOCK_NUMBERS", 1)
+        monkeypatch.setattr(expectations_module, "BLOCK_NUMBERS", 1)
 
 
 def naive_target(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +94,7 @@ def test_a_target_among_the_models_is_found(small: list[LanguageModel]) -> None:
 
 @pytest.mark.usefixtures("reading")
 def test_a_mixture_as_target_gives_its_weights(small: list[LanguageModel]) -> None:
-    mixture = Mixture(small, [0.5, 0.3, 0.2])
+    mixture = LinearMixture(small, [0.5, 0.3, 0.2])
     found = fit_to_target(small, corpus_from_lines(DEV), mixture, tolerance=1e-10)
     np.testing.assert_allclose(found.fit.weights, mixture.weights, atol=1e-3)
     squares = fit_least_squares(small, corpus_from_lines(DEV), mixture)

@@ -48,7 +48,7 @@ class Expectations:
     corpus : Corpus
         The text in the ids of the first model.
     total : int
-        Expectations that are looked at.
+        Histories that are looked at.
 
     Raises SettingError for no models, for one that gives scores instead of probabilities, or `most` below 1;
     EventSpaceError for different vocabularies.

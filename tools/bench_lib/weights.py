@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -50,9 +51,10 @@ def bench(arguments: argparse.Namespace) -> None:
             "lmmix mix, whole process": lambda: measured(mix),
         }
         in_turns(arguments.runs, jobs)
-        tuning, steps = _tuning_seconds(learn)
-        print(f"IRSTLM's tuning, from the moment that the models are loaded: {tuning:.2f} s, {steps} steps of EM\n")
-        _alone(models, tune, arguments.runs, tuning, _irstlm_weights(folder / "irstlm.out"))
+        ends = _tuning_seconds(learn)
+        print(f"IRSTLM's tuning, from the moment that the models are loaded: {ends[-1]:.2f} s for {len(ends)} steps of")
+        print(f"EM, {ends[0]:.2f} s of it until the end of the first, when all is scored\n")
+        _alone(models, tune, arguments.runs, ends[-1], _irstlm_weights(folder / "irstlm.out"))
 
 
 def _prepare(arguments: argparse.Namespace, folder: Path) -> list[Path]:
@@ -87,21 +89,20 @@ def _first(lines: Iterator[str], words: int, more: int = 0) -> Iterator[str]:
             return
 
 
-def _tuning_seconds(command: list[str]) -> tuple[float, int]:
-    """(seconds from IRSTLM's "loaded" to its end, steps): it says so on standard error or output, line by line."""
+def _tuning_seconds(command: list[str]) -> list[float]:
+    """Seconds from IRSTLM's "loaded" to the end of each step of its EM, which it reports line by line."""
     process = subprocess.Popen(
         ["stdbuf", "-oL", "-eL", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert process.stdout is not None
-    loaded, steps, end = time.perf_counter(), 0, 0.0
+    loaded, ends = time.perf_counter(), []
     for line in process.stdout:
-        now = time.perf_counter()
         if line.startswith("loaded"):
-            loaded = now
+            loaded = time.perf_counter()
         if line.startswith("Variation"):
-            steps, end = steps + 1, now
+            ends.append(time.perf_counter() - loaded)
     process.wait()
-    return end - loaded, steps
+    return ends
 
 
 def _irstlm_weights(path: Path) -> list[float]:
@@ -120,7 +121,8 @@ def _alone(models: list[Path], tune: Path, runs: int, rival: float, rival_weight
         times, median = ", ".join(f"{t:.2f}" for t in row["times"]), statistics.median(row["times"])
         gap = f"{row['gap']:.1e}"
         print(f"| {name} | {times} | {median:.2f} | {row['passes']} | {gap} | {rival / median:.1f} |")
-    print(f"\nevents: {found['events']}; scoring them with all models: {found['scoring']:.2f} s")
+    print(f"\n{found['events']} events, scored by all models in {found['scoring']:.2f} s; ", end="")
+    print(f"fit_em takes {found['memory']:.2f} GB beside the matrix")
     print("weights of lmmix: ", " ".join(f"{weight:.4f}" for weight in found["weights"]))
     print("weights of IRSTLM:", " ".join(f"{weight:.4f}" for weight in rival_weights))
 
@@ -128,15 +130,15 @@ def _alone(models: list[Path], tune: Path, runs: int, rival: float, rival_weight
 def _measure(models: list[str], tune: str, runs: int) -> None:
     import lmmix
     from lmmix.mix.em import fit_em
-    from lmmix.mix.mixture import score_all
+    from lmmix.mix.linear import LinearMixture
     from lmmix.mix.newton import fit_newton
 
-    members = [lmmix.load(model) for model in models]
-    corpus = lmmix.read_corpus(tune, members[0].vocab)
+    mixture = LinearMixture([lmmix.load(model) for model in models], [1 / MODELS] * MODELS)
+    corpus = lmmix.read_corpus(tune, mixture.vocab)
     started = time.perf_counter()
-    logp = score_all(members, corpus)
+    logp = mixture.score_members(corpus)
     scoring = time.perf_counter() - started
-    fits, weights = {}, []
+    fits, weights, before, memory = {}, [], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
     for name, fit in (("fit_em", fit_em), ("fit_newton", fit_newton)):
         fit(logp[:1000])
         times = []
@@ -145,8 +147,10 @@ def _measure(models: list[str], tune: str, runs: int) -> None:
             result = fit(logp)
             times.append(time.perf_counter() - started)
         fits[name] = {"times": times, "passes": result.iterations, "gap": result.gap}
+        memory = memory or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         weights.append(result.weights.tolist())
-    print(json.dumps({"fits": fits, "weights": weights[0], "scoring": scoring, "events": len(logp)}))
+    found = {"fits": fits, "weights": weights[0], "scoring": scoring, "memory": memory / 1e6, "events": len(logp)}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
