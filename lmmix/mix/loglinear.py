@@ -19,7 +19,7 @@ from lmmix.lm import LanguageModel
 from lmmix.mix.held_out import HeldOut, place_of
 from lmmix.mix.loglinear_fit import LogLinearResult, fit_loglinear
 from lmmix.mix.mixture import Mixture, MixtureState
-from lmmix.mix.normalise import joint_models, log_product, normaliser_of
+from lmmix.mix.normalise import joint_models, log_distributions, log_product, normaliser_of
 
 logger = logging.getLogger("lmmix")
 
@@ -117,11 +117,8 @@ class LogLinearMixture(Mixture):
 
     def _products(self, state: MixtureState) -> np.ndarray:
         """(n, V) ln p of each next event, not normalised."""
-        logp = []
-        for member, one, ids in zip(self._some(self.members), self._some(state.members), self._some(self._ids)):
-            p = member.distribution(one)
-            with np.errstate(divide="ignore"):
-                logp.append(np.log(p if ids is None else p[:, ids]))
+        members, states, ids = self._some(self.members), self._some(state.members), self._some(self._ids)
+        logp = log_distributions(members, states, ids)
         product, zero = log_product(logp, self._powers)
         self._refuse_zero(zero)
         return product
