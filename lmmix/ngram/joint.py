@@ -172,13 +172,13 @@ class JointHistories:
         above = self._above(lo)
         rows = np.append(above, np.arange(lo, hi))
         words, logp, place = self._explicit(rows)
-        counts = self._counts[rows]
+        counts, depth = self._counts[rows], tree.depth[rows]
         counts[: len(above)] = 0.0
         backoff = tree.backoff[rows]
         backoff[backoff == -np.inf] = 0.0
         log_z, totals, zero = np.empty(len(rows)), np.zeros((size, size)), np.full(members, -1)
         kernels._walk_histories(
-            words, logp, place, backoff, tree.depth[rows], self._room(rows, place), weights,
+            words, logp, place, backoff, depth, int(depth.max()) + 1, self._room(rows, place), weights,
             self.joint.unigrams.copy(), counts, size, log_z, totals, zero,
         )  # fmt: skip
         return log_z[len(above) :], totals, zero
