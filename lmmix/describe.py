@@ -68,7 +68,7 @@ def _ngram_facts(model: Any, size: int) -> dict[str, Any]:
         stored = "float32" if model.quantised is None else f"q{model.quantised}"
     elif hasattr(model, "tree"):
         counts, stored = model.tree.counts(), "exact"
-    elif hasattr(model, "context_counts"):
+    elif hasattr(model, "places"):
         return {"events": len(model.ids), "bytes_per_event": round(size / len(model.ids), 3)}
     else:
         return {}

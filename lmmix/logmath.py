@@ -11,7 +11,7 @@ ARPA_LOG_ZERO = -99.0
 """What ARPA files write for log10(0)."""
 
 
-def perplexity(logp: float, events: int) -> float:
+def perplexity(logp: float, events: float) -> float:
     """exp of the mean negative log-probability; nan without events, inf where it overflows.
 
     `logp` is a sum of natural logarithms over `events` events.

@@ -11,18 +11,20 @@ from typing import Any
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
-from lmmix.lm import LanguageModel, load_count_table
+from lmmix.lm import LanguageModel, described, load_count_table
 from lmmix.logmath import perplexity
 from lmmix.mix.auto import choose
-from lmmix.mix.em import EmResult, fit_em
+from lmmix.mix.em import fit_em
 from lmmix.mix.fit_context import USUAL, fit_context, fit_own, fit_sentences
 from lmmix.mix.fit_gate import GateFit
 from lmmix.mix.gate import HiddenMap
+from lmmix.mix.goal import WeightsFit
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.linear import LinearMixture
 from lmmix.mix.maps import fourier_map, nystroem_map
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.online import fit_online, regret
+from lmmix.mix.union import one_event_space
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _em(held: HeldOut, settings: MixSettings) -> Found:
     return LinearMixture(held.members, em.weights, held.paths), _em_facts(em)
 
 
-def _em_facts(em: EmResult) -> dict[str, Any]:
+def _em_facts(em: WeightsFit) -> dict[str, Any]:
     curve = [{"ppl": perplexity(logp, em.events), "gap": gap} for logp, gap in em.curve]
     return {"weights": em.weights.tolist(), "gap": em.gap, "iterations": em.iterations, "curve": curve}
 
@@ -203,13 +205,30 @@ def fit_mixture(
     paths: Sequence[PathLike | None] | None = None,
     *,
     method: str = "em",
+    spread: str | None = None,
+    described_members: Sequence[dict[str, Any]] = (),
     counts: Sequence[PathLike] = (),
     settings: MixSettings | None = None,
 ) -> MixtureFit:
     """Find a mixture of `models` on held-out text, which none of them was trained on.
 
-    `method` is one of `METHODS`: `em` finds one weight a model, the others weights that depend on the history or on the
-    text so far. `counts` are `.lmc` files, one a model, for the method and the feature of that name.
+    Parameters
+    ----------
+    models : sequence of LanguageModel
+    dev : Corpus
+        The held-out text.
+    paths : sequence of paths, optional
+        The files of the models, without which the mixture cannot be saved.
+    method : str
+        One of `METHODS`: `em` finds one weight a model, the others weights that depend on the history or on the text so
+        far.
+    spread : {"uniform", "unigram", "chars"}, optional
+        How models of different vocabularies come into one event space, see `lmmix.mix.union`.
+    described_members : sequence of dict
+        Further members that are made over the vocabulary of the models, see `lmmix.lm.described`: caches.
+    counts : sequence of paths
+        `.lmc` files, one a member, for the method and the feature of that name.
+    settings : MixSettings, optional
 
     OOVs count as the event `<unk>`; where no model gives that a probability (closed vocabularies) they are left out and
     counted. Raises SettingError, EventSpaceError for models of different vocabularies, InputError for a word of the
@@ -218,7 +237,11 @@ def fit_mixture(
     if method not in METHODS:
         raise SettingError(f"no way of mixing is called {method!r}; there are {', '.join(METHODS)}")
     settings = settings or MixSettings()
-    held = score_held_out(models, dev, paths, settings.threads)
+    members = one_event_space(models, spread, [str(path) for path in paths] if paths else None)
+    members += [described(description, members[0].vocab) for description in described_members]
+    if paths is not None:
+        paths = [*paths, *(None for _ in described_members)]
+    held = score_held_out(members, dev, paths, settings.threads)
     if counts:
         settings = replace(settings, tables=[load_count_table(path, held.corpus.vocab) for path in counts])
     started = time.perf_counter()

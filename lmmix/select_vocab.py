@@ -66,10 +66,10 @@ def select_vocab(
         raise InputError("the texts hold no word to select")
     wanted = _word_counts(held_out.vocab, held_out.word_counts(), union)[candidates]
     p = _witten_bell(counts)
-    events = np.repeat(np.arange(len(candidates)), wanted)
-    if not len(events):
+    seen = np.flatnonzero(wanted)
+    if not len(seen):
         raise InputError("the held-out text has no word in common with the others, so it cannot tell which to take")
-    weights = fit_em(np.log(p[:, events].T)).weights
+    weights = fit_em(np.log(p[:, seen].T), counts=wanted[seen]).weights
     total = counts.sum(axis=0)
     ranked = np.argsort(-(weights @ p), kind="stable")
     ranked = ranked[total[ranked] >= min_count][:size]

@@ -18,8 +18,9 @@ from lmmix.dump_write import dump_lines
 from lmmix.dumps import SrilmDump, read_dump
 from lmmix.errors import EventSpaceError, FormatError, InputError, LmmixError, SettingError
 from lmmix.lm import LanguageModel, load
-from lmmix.mix.mixture import Mixture, fit_mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.union import one_event_space
+from lmmix.mixing import fit_mixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.score import perplexity
 from lmmix.vocab import UNK
@@ -95,7 +96,7 @@ def test_written_in_the_form_of_srilm(corpus: Corpus) -> None:
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, sentences: list[list[str]]) -> None:
     path = tmp_path_factory.getbasetemp() / "round.dump"
     text = corpus_from_lines(map(" ".join, sentences))
-    for model in (train_ngram(corpus_from_lines(LINES), 3), Mixture([train_ngram(text, 2, "wb")], [1.0])):
+    for model in (train_ngram(corpus_from_lines(LINES), 3), LinearMixture([train_ngram(text, 2, "wb")], [1.0])):
         path.write_text("".join(line + "\n" for line in dump_lines(model, text, "t")))
         again = load(path)
         np.testing.assert_allclose(again.score(text), model.score(text), rtol=6e-6)
@@ -110,12 +111,12 @@ class TestMixing:
         for k, model in enumerate(models):
             (tmp_path / f"{k}.dump").write_text("".join(line + "\n" for line in dump_lines(model, dev, "dev")))
             dumps.append(load(tmp_path / f"{k}.dump"))
-        expected = fit_mixture(models, dev).em
+        expected = fit_mixture(models, dev)
         for members in (dumps, [models[0], dumps[1]], [dumps[0], models[1]]):
             for spread in (None, "uniform"):
-                em = fit_mixture(one_event_space(members, spread), dev).em
-                np.testing.assert_allclose(em.weights, expected.weights, atol=1e-4)
-                assert em.ppl == pytest.approx(expected.ppl, rel=1e-5)
+                fit = fit_mixture(members, dev, spread=spread)
+                np.testing.assert_allclose(fit.facts["weights"], expected.facts["weights"], atol=1e-4)
+                assert fit.ppl == pytest.approx(expected.ppl, rel=1e-5)
 
     def test_models_with_fewer_words_are_refused(self, path: Path) -> None:
         model = train_ngram(corpus_from_lines(["the sat"]), 1)

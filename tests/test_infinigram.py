@@ -21,7 +21,7 @@ from lmmix.artefact import load_artefact, save_artefact
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.lm import load, remembers
-from lmmix.mix.mixture import fit_mixture
+from lmmix.mixing import fit_mixture
 from lmmix.ngram.estimate import train_ngram
 from lmmix.vocab import Vocab
 
@@ -100,7 +100,9 @@ def test_conforms(corpus: Corpus, min_count: int) -> None:
     model = train_infinigram(corpus, min_count)
     check_language_model(model, corpus)
     assert not remembers(model)
-    check_language_model(fit_mixture([train_ngram(corpus, 3), model], read([["the", "mat"]])).mixture, corpus)
+    dev = corpus_from_lines(["the mat", "a cat sat and the dog"])
+    for method in ("em", "buckets", "context"):
+        check_language_model(fit_mixture([train_ngram(corpus, 3), model], dev, method=method).mixture, corpus)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_degenerate_texts(lines: list[str]) -> None:
     model = train_infinigram(text)
     check_language_model(model, corpus_from_lines([line[:40] for line in lines] + ["never", "b"], VOCAB))
     expected = naive_adaptive.backward_order([[VOCAB.words[i] for i in s] for s in split(text)], ids_of(VOCAB))
-    assert model.order.tolist() == expected
+    assert model.places.tolist() == expected
 
 
 def split(text: Corpus) -> list[list[int]]:
@@ -178,9 +180,9 @@ def test_file_round_trip(saved: Path, corpus: Corpus) -> None:
         ("ids", 0, 4, "array 'begin' is wrong at place 3: the word is not as often in the text"),
         ("begin", 0, 1, "array 'begin' goes from 1 to"),
         ("begin", 4, 99, "array 'begin' is wrong at place 4: it descends"),
-        ("order", 0, 10**6, "array 'order' is wrong at place 0: it is not a place of the text"),
-        ("order", 0, 0, "array 'order' lacks the place"),
-        ("order", slice(8, 10), "swapped", "array 'order' is wrong at place 8: the next place does not"),
+        ("places", 0, 10**6, "array 'places' is wrong at place 0: it is not a place of the text"),
+        ("places", 0, 0, "array 'places' lacks the place"),
+        ("places", slice(8, 10), "swapped", "array 'places' is wrong at place 8: the next place does not"),
     ],
 )  # fmt: skip
 def test_damaged_arrays_are_named(saved: Path, name: str, place, value, message: str) -> None:
@@ -201,8 +203,8 @@ def test_damaged_headers_are_named(saved: Path) -> None:
     save_artefact(saved, KIND, {**meta, "fingerprint": "0" * 16}, arrays)
     with pytest.raises(FormatError, match=r"meta.fingerprint is '0000000000000000', but that of the words is"):
         check_lmi(saved)
-    save_artefact(saved, KIND, meta, {**arrays, "order": arrays["order"][1:]})
-    with pytest.raises(FormatError, match=r"array 'order' has \d+ places, not \d+"):
+    save_artefact(saved, KIND, meta, {**arrays, "places": arrays["places"][1:]})
+    with pytest.raises(FormatError, match=r"array 'places' has \d+ places, not \d+"):
         read_lmi(saved)
     saved.write_bytes(saved.read_bytes()[:-9])
     with pytest.raises(FormatError, match="truncated"):
@@ -217,7 +219,7 @@ def test_queries_of_damaged_arrays_stay_inside(seed: int) -> None:
     sound = train_infinigram(text)
     extremes = np.array([-(2**31), -2, -1, 0, 3, 2**31 - 1])
     arrays = []
-    for array in (sound.ids, sound.order, sound.begin):
+    for array in (sound.ids, sound.places, sound.begin):
         wrong = rng.random(array.shape) < 0.2
         arrays.append(np.where(wrong, rng.choice(extremes, array.shape), array).astype(array.dtype))
     model = InfinigramModel(*arrays, VOCAB)

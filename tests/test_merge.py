@@ -18,7 +18,8 @@ from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, SettingError
 from lmmix.lm import load
 from lmmix.mix.flatten import flattened
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.linear import LinearMixture
+from lmmix.mix.online import OnlineMixture
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.merge import merge_models
@@ -53,7 +54,7 @@ def explicit(model: BackoffModel) -> list[list[int]]:
     return ngrams[1:]
 
 
-def mixture_logp(model: Mixture, ngram: list[int]) -> float:
+def mixture_logp(model: LinearMixture, ngram: list[int]) -> float:
     """ln p of the last word after the others; the first of several may be `<s>`."""
     if ngram[0] != BOS:
         # No sentence begins like this: the members are asked one by one, without any word before.
@@ -74,7 +75,7 @@ class TestLaws:
     @given(st.data())
     def test_equals_the_mixture_on_explicit_ngrams(self, data: st.DataObject) -> None:
         members, weights = some_members(data)
-        merged, mixture = merge_models(members, weights, threads=1), Mixture(members, weights)
+        merged, mixture = merge_models(members, weights, threads=1), LinearMixture(members, weights)
         ngrams = explicit(merged)
         expected = [-np.inf if ngram == [BOS] else mixture_logp(mixture, ngram) for ngram in ngrams]
         np.testing.assert_allclose(np.exp(merged.logp[1:]), np.exp(expected), rtol=1e-12, atol=0)
@@ -165,8 +166,16 @@ class TestBadInput:
 
     def test_models_of_other_families(self, corpus: Corpus) -> None:
         model = train_ngram(corpus, 2)
-        with pytest.raises(SettingError, match=r"b.json is a Mixture; only n-gram models .*lmmix mix --method em"):
-            merge_models([model, Mixture([model], [1.0])], [0.5, 0.5], ["a.lmx", "b.json"])
+        with pytest.raises(
+            SettingError, match=r"b.json is a LinearMixture; only n-gram models .*lmmix mix --method em"
+        ):
+            merge_models([model, LinearMixture([model], [1.0])], [0.5, 0.5], ["a.lmx", "b.json"])
+
+    def test_mixtures_that_are_not_linear(self, corpus: Corpus) -> None:
+        model = train_ngram(corpus, 2)
+        inner = OnlineMixture([model, model], [0.5, 0.5])
+        with pytest.raises(SettingError, match=r"b.json is a mixture of another kind \(online\).*--method em"):
+            flattened(LinearMixture([model, inner], [0.5, 0.5], ["a.lmx", "b.json"]), "mix.json")
 
     def test_scores(self, corpus: Corpus) -> None:
         model = train_ngram(corpus, 2, SmoothingSettings(smoothing="stupid"))
@@ -213,3 +222,8 @@ class TestCommand:
     def test_bad_calls_take_one_line(self, mixed: Path, run: Run, arguments: list[str], message: str) -> None:
         status, _, err = run("merge", *arguments)
         assert status == 1 and message in err and err.count("\n") == 1
+
+    def test_mixtures_of_another_kind_take_one_line(self, mixed: Path, run: Run) -> None:
+        assert run("mix", "a.arpa", "b.lmx", "--dev", "dev.txt", "--method", "online", "-o", "online.json")[0] == 0
+        status, _, err = run("merge", "online.json", "-o", "m.arpa")
+        assert status == 1 and "online.json is a mixture of another kind (online)" in err and err.count("\n") == 1

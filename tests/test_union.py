@@ -16,7 +16,7 @@ from lmmix.adaptive.cache import CacheModel
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
-from lmmix.mix.mixture import Mixture
+from lmmix.mix.linear import LinearMixture
 from lmmix.mix.union import SPREADS, WidenedModel, one_event_space, spread_shares, union_vocab
 from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.packing import pack
@@ -97,7 +97,7 @@ def test_any_texts_and_shares(first: list[str], second: list[str], text: list[st
 @pytest.mark.parametrize("spread", SPREADS)
 def test_mixture_sums_to_one_and_is_the_weighted_sum(spread: str, models: list[LanguageModel]) -> None:
     wide = one_event_space(models, spread)
-    mixture = Mixture(wide, [0.3, 0.7])
+    mixture = LinearMixture(wide, [0.3, 0.7])
     text = corpus_from_lines(TEXT)
     check_language_model(mixture, text)
     expected = 0.3 * np.exp(wide[0].score(text)) + 0.7 * np.exp(wide[1].score(text))
@@ -151,7 +151,7 @@ def test_a_model_that_remembers_still_does(models: list[LanguageModel]) -> None:
 def test_what_the_model_inside_knows_of_histories_is_passed_on(models: list[LanguageModel]) -> None:
     wide, text = one_event_space(models, "uniform")[0], corpus_from_lines(TEXT)
     np.testing.assert_array_equal(wide.contexts(text), models[0].contexts(text))  # type: ignore[attr-defined]
-    assert not hasattr(one_event_space([Mixture([models[0]], [1.0]), models[1]], "uniform")[0], "contexts")
+    assert not hasattr(one_event_space([LinearMixture([models[0]], [1.0]), models[1]], "uniform")[0], "contexts")
     assert not hasattr(wide, "unpacked")
 
 
@@ -177,7 +177,7 @@ def test_closed_vocabulary_warns_and_gives_the_words_it_lacks_nothing(caplog: py
         "pets.arpa has a closed vocabulary (its <unk> has probability 0): the 3 words that it lacks get 0 from it"
     ]
     assert wide[0].score(corpus_from_lines(["zebra"]))[0] == -np.inf
-    assert np.isfinite(Mixture(wide, [0.5, 0.5]).score(corpus_from_lines(TEXT))).all()
+    assert np.isfinite(LinearMixture(wide, [0.5, 0.5]).score(corpus_from_lines(TEXT))).all()
 
 
 def test_signature_tells_whether_it_is_a_distribution_and_which_shares(models: list[LanguageModel]) -> None:
@@ -218,6 +218,6 @@ class TestRefused:
         with pytest.raises(SettingError, match="'even' is no way .* uniform, unigram, chars"):
             one_event_space(models, "even")
         vocab = union_vocab([model.vocab for model in models])
-        without = Mixture([models[1]], [1.0])
+        without = LinearMixture([models[1]], [1.0])
         with pytest.raises(SettingError, match="the word 'zebra' is in no model .* uniformly or by chars"):
             spread_shares("unigram", [models[0], without], vocab)

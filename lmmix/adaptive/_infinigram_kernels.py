@@ -1,8 +1,8 @@
 """Kernels that look up the words of a history in a suffix array.
 
-`order` (T,) holds the places of the text `ids` (T,), sorted by the words ids[t], ids[t − 1], … up to the beginning of
+`places` (T,) holds the places of the text `ids` (T,), sorted by the words ids[t], ids[t − 1], … up to the beginning of
 the sentence, before which STOP stands (see `suffix_array`); `begin` (V + 1,) says where those of each word begin. A
-*match* is a row LOW, HIGH, LENGTH: the places in order[LOW:HIGH] are those where the last LENGTH words of the history
+*match* is a row LOW, HIGH, LENGTH: the places in places[LOW:HIGH] are those where the last LENGTH words of the history
 stand, `<s>` counted as a word. The empty match is all places.
 
 Large files are not read through before they are used, so whatever a damaged one holds, these kernels read inside the
@@ -18,14 +18,14 @@ from lmmix.parallel import kernel
 STOP = 2
 LOW, HIGH, LENGTH = range(3)
 
-LONGEST = 1000
+LONGEST = 256
 """Words of a match at most, so that a text without line ends, scored by itself, takes no forever."""
 
 
 @kernel("i8(i4[::1], i4[::1], i8, i8)")
-def _word_before(ids, order, slot, back):
-    """The word `back` words before the place in order[slot]; the text is a ring, so its last `</s>` is before it."""
-    place = order[np.uint64(slot)] - back
+def _word_before(ids, places, slot, back):
+    """The word `back` words before the place in places[slot]; the text is a ring, so its last `</s>` is before it."""
+    place = places[np.uint64(slot)] - back
     if place < 0:
         place += ids.size
     elif place >= ids.size:
@@ -34,11 +34,11 @@ def _word_before(ids, order, slot, back):
 
 
 @kernel("i8(i4[::1], i4[::1], i8, i8, i8, i8)")
-def _first_slot(ids, order, lo, hi, back, wanted):
+def _first_slot(ids, places, lo, hi, back, wanted):
     """The first slot in lo…hi with a word of at least `wanted`, `back` words before its place; `hi` if none has."""
     while lo < hi:
         middle = (lo + hi) >> 1
-        if _word_before(ids, order, middle, back) < wanted:
+        if _word_before(ids, places, middle, back) < wanted:
             lo = middle + 1
         else:
             hi = middle
@@ -46,14 +46,14 @@ def _first_slot(ids, order, lo, hi, back, wanted):
 
 
 @kernel("i8(i4[::1], i4[::1], i8[::1], i8[::1], i8, i8, i8[::1])")
-def _extend(ids, order, begin, match, word, min_count, after):
+def _extend(ids, places, begin, match, word, min_count, after):
     """How often `word` stands behind the `match`; `after` becomes the longest match of the history that ends in it.
 
     A match counts only if it stands at least `min_count` times in the text, or is empty.
     """
     lo, hi = begin[np.uint64(word)], begin[np.uint64(word + 1)]
-    lo, hi = max(lo, 0), min(hi, order.size)
-    after[LOW], after[HIGH], after[LENGTH] = 0, order.size, 0
+    lo, hi = max(lo, 0), min(hi, places.size)
+    after[LOW], after[HIGH], after[LENGTH] = 0, places.size, 0
     length = 0
     while lo < hi:
         length += 1
@@ -61,14 +61,14 @@ def _extend(ids, order, begin, match, word, min_count, after):
             after[LOW], after[HIGH], after[LENGTH] = lo, hi, length
         if length > match[LENGTH]:
             return hi - lo
-        before = _word_before(ids, order, match[LOW], length - 1)
-        lo = _first_slot(ids, order, lo, hi, length, before)
-        hi = _first_slot(ids, order, lo, hi, length, before + 1)
+        before = _word_before(ids, places, match[LOW], length - 1)
+        lo = _first_slot(ids, places, lo, hi, length, before)
+        hi = _first_slot(ids, places, lo, hi, length, before + 1)
     return 0
 
 
 @kernel("void(i4[::1], i4[::1], i8[::1], i8[::1], i4[::1], i8[::1], i8, i8[::1], i8[:, ::1])")
-def _walk(ids, order, begin, start, events, offsets, min_count, counts, matches):
+def _walk(ids, places, begin, start, events, offsets, min_count, counts, matches):
     """For each event of some sentences, the match before it and how often the event stands behind that."""
     match = np.empty(3, np.int64)
     after = np.empty(3, np.int64)
@@ -76,22 +76,22 @@ def _walk(ids, order, begin, start, events, offsets, min_count, counts, matches)
         match[:] = start
         for t in range(offsets[s], offsets[s + 1]):
             matches[t] = match
-            counts[t] = _extend(ids, order, begin, match, np.int64(events[t]), min_count, after)
+            counts[t] = _extend(ids, places, begin, match, np.int64(events[t]), min_count, after)
             match[:] = after
 
 
 @kernel("void(i4[::1], i4[::1], i8[::1], i8[:, ::1], i4[::1], i8, i8[::1], i8[:, ::1])")
-def _advance(ids, order, begin, matches, words, min_count, counts, after):
+def _advance(ids, places, begin, matches, words, min_count, counts, after):
     """How often words[i] stands behind the match i, and the match behind it."""
     for i in range(words.size):
-        counts[i] = _extend(ids, order, begin, matches[i], np.int64(words[i]), min_count, after[i])
+        counts[i] = _extend(ids, places, begin, matches[i], np.int64(words[i]), min_count, after[i])
 
 
 @kernel("void(i4[::1], i4[::1], i8[:, ::1], f8[:, ::1])")
-def _count_next(ids, order, matches, out):
+def _count_next(ids, places, matches, out):
     """Add to out[i, w] how often the word w stands behind the match i."""
     for i in range(matches.shape[0]):
         for slot in range(matches[i, LOW], matches[i, HIGH]):
-            word = np.uint64(_word_before(ids, order, slot, -1))
+            word = np.uint64(_word_before(ids, places, slot, -1))
             if word < np.uint64(out.shape[1]):
                 out[np.uint64(i), word] += 1.0

@@ -19,11 +19,16 @@ from lmmix.vocab import BOS, EOS, UNK, Vocab
 
 KIND = "cache"
 
-HALF_LIFE = 120.0
-"""Events after which what was read counts half, by default: the best beside a 5-gram model on newspaper articles."""
+HALF_LIFE = 250.0
+"""Events after which what was read counts half, by default; best is 120 for newspaper articles, 2000 for novels."""
 
 PRIOR = 2.0
 """By default, the shorter history counts as much as two events that were just read."""
+
+
+def cache_description(half_life: float = HALF_LIFE, order: int = 2) -> dict[str, Any]:
+    """The usual cache with another half life, as `CacheModel.from_description` takes it. Raises SettingError."""
+    return {"kind": KIND, "order": order, "half_life": half_life, "prior": PRIOR, "unk": True}
 
 
 class CacheModel:

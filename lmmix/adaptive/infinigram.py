@@ -26,34 +26,36 @@ class InfinigramModel:
     of a history. It may be empty: the probabilities are then the relative frequencies of all events. Words that never
     stood behind h* have probability 0: this is a member for mixtures.
 
-    The state is (n, 3) int64, the *matches*: where h* ends in the text is `order[low:high]`, and its length in words.
+    The state is (n, 3) int64, the *matches*: where h* ends in the text is `places[low:high]`, and its length in words.
 
     Attributes
     ----------
     ids : (T,) int32
         The events of the training text.
-    order : (T,) int32
+    places : (T,) int32
         Their places, sorted by the words that end there; see `suffix_array.backward_order`.
     begin : (V + 1,) int64
-        ``order[begin[w]:begin[w + 1]]`` are the places of word w.
+        ``places[begin[w]:begin[w + 1]]`` are the places of word w.
     min_count : int
         Contexts that stand in the text less often count as unknown.
     vocab, signature
         See `lmmix.lm.LanguageModel`.
     """
 
-    def __init__(self, ids: np.ndarray, order: np.ndarray, begin: np.ndarray, vocab: Vocab, min_count: int = 1) -> None:
+    def __init__(
+        self, ids: np.ndarray, places: np.ndarray, begin: np.ndarray, vocab: Vocab, min_count: int = 1
+    ) -> None:
         from lmmix.adaptive import _infinigram_kernels as kernels
 
         if min_count < 1:
             raise SettingError(f"min_count is {min_count}; it must be 1 or more")
         self._kernels = kernels
-        self.ids, self.order, self.begin, self.vocab, self.min_count = ids, order, begin, vocab, min_count
+        self.ids, self.places, self.begin, self.vocab, self.min_count = ids, places, begin, vocab, min_count
         self.signature = (
             f"infinigram|events:{len(ids)}|min-count:{min_count}|longest:{kernels.LONGEST}|"
             f"tokens:{vocab.tokenizer}|vocab:{vocab.fingerprint}|eos:yes|lmmix:{__version__}"
         )
-        self._text = (ids, order, begin)
+        self._text = (ids, places, begin)
         low, high = np.clip(begin[EOS : EOS + 2], 0, len(ids)).tolist()
         # Where `<s>` stands, or anything at all.
         self._start = np.array([low, high, 1] if high - low >= min_count else [0, len(ids), 0], np.int64)
@@ -142,7 +144,7 @@ def train_infinigram(corpus: Corpus, min_count: int = 1) -> InfinigramModel:
 
     if not len(corpus.ids):
         raise InputError("the training text has no sentence")
-    order = backward_order(corpus.ids, corpus.offsets, len(corpus.vocab))
+    places = backward_order(corpus.ids, corpus.offsets, len(corpus.vocab))
     begin = np.concatenate([[0], np.cumsum(corpus.word_counts())])
     ids = np.require(corpus.ids, np.int32, ["C", "W"])
-    return InfinigramModel(ids, order, begin, corpus.vocab, min_count)
+    return InfinigramModel(ids, places, begin, corpus.vocab, min_count)

@@ -14,7 +14,7 @@ from lmmix.vocab_check import check_fingerprint, stored_vocab
 KIND = "infinigram"
 
 _META = {"tokenizer": str, "fingerprint": str, "min_count": int}
-_ARRAYS = {"ids": "i4", "order": "i4", "begin": "i8", "vocab_pool": "u1", "vocab_begin": "i8"}
+_ARRAYS = {"ids": "i4", "places": "i4", "begin": "i8", "vocab_pool": "u1", "vocab_begin": "i8"}
 
 
 def write_lmi(model: InfinigramModel, path: PathLike) -> None:
@@ -23,7 +23,7 @@ def write_lmi(model: InfinigramModel, path: PathLike) -> None:
     meta = {"tokenizer": vocab.tokenizer, "fingerprint": vocab.fingerprint, "min_count": model.min_count}
     arrays = {
         "ids": model.ids,
-        "order": model.order,
+        "places": model.places,
         "begin": model.begin,
         "vocab_pool": vocab.pool,
         "vocab_begin": vocab.begin,
@@ -41,14 +41,14 @@ def read_lmi(path: PathLike, full: bool | None = None) -> InfinigramModel:
     meta, arrays = load_artefact(path, KIND, verify=full)
     check_fields(path, meta, arrays, _META, _ARRAYS)
     vocab = stored_vocab(path, meta, arrays, full)
-    ids, order, begin = arrays["ids"], arrays["order"], arrays["begin"]
+    ids, places, begin = arrays["ids"], arrays["places"], arrays["begin"]
     if meta["min_count"] < 1:
         raise FormatError(f"{path}: header field meta.min_count is {meta['min_count']}; it must be 1 or more")
-    _check_sizes(path, ids, order, begin, len(vocab))
+    _check_sizes(path, ids, places, begin, len(vocab))
     if full:
         _check_text(path, ids, begin)
-        _check_order(path, ids, order, begin)
-    return InfinigramModel(ids, order, begin, vocab, meta["min_count"])
+        _check_places(path, ids, places, begin)
+    return InfinigramModel(ids, places, begin, vocab, meta["min_count"])
 
 
 def check_lmi(path: PathLike) -> InfinigramModel:
@@ -61,10 +61,10 @@ def check_lmi(path: PathLike) -> InfinigramModel:
     return model
 
 
-def _check_sizes(path: PathLike, ids: np.ndarray, order: np.ndarray, begin: np.ndarray, words: int) -> None:
+def _check_sizes(path: PathLike, ids: np.ndarray, places: np.ndarray, begin: np.ndarray, words: int) -> None:
     if not len(ids) or ids[-1] != EOS:
         raise FormatError(f"{path}: array 'ids' does not end with the end of a sentence")
-    for name, array, size in (("order", order, len(ids)), ("begin", begin, words + 1)):
+    for name, array, size in (("places", places, len(ids)), ("begin", begin, words + 1)):
         if len(array) != size:
             raise FormatError(f"{path}: array {name!r} has {len(array)} places, not {size}")
     if begin[0] != 0 or begin[-1] != len(ids):
@@ -79,21 +79,21 @@ def _check_text(path: PathLike, ids: np.ndarray, begin: np.ndarray) -> None:
     refuse_places(path, "begin", np.diff(begin) != counts, "the word is not as often in the text")
 
 
-def _check_order(path: PathLike, ids: np.ndarray, order: np.ndarray, begin: np.ndarray) -> None:
+def _check_places(path: PathLike, ids: np.ndarray, places: np.ndarray, begin: np.ndarray) -> None:
     """All places, each once, and each less than the next by its word, else by the place before it, else by itself.
 
     The places before are in order if all are, so comparing neighbours proves everything (Burkhardt & Kärkkäinen 2003,
     "Fast lightweight suffix array construction and checking").
     """
     slot = np.full(len(ids), -1, np.int64)
-    refuse_places(path, "order", (order < 0) | (order >= len(ids)), "it is not a place of the text")
-    slot[order] = np.arange(len(ids))
+    refuse_places(path, "places", (places < 0) | (places >= len(ids)), "it is not a place of the text")
+    slot[places] = np.arange(len(ids))
     if (slot < 0).any():
-        raise FormatError(f"{path}: array 'order' lacks the place {int(slot.argmin())} of the text")
+        raise FormatError(f"{path}: array 'places' lacks the place {int(slot.argmin())} of the text")
     # The text is a ring: before its first place stands its last `</s>`. What stops a sentence stands before all words.
-    before = np.where(ids[order - 1] == EOS, begin[EOS], slot[order - 1])
-    keys = ids[order], before, order
+    before = np.where(ids[places - 1] == EOS, begin[EOS], slot[places - 1])
+    keys = ids[places], before, places
     less = np.zeros(len(ids) - 1, bool)
     for key in reversed(keys):
         less = (key[:-1] < key[1:]) | ((key[:-1] == key[1:]) & less)
-    refuse_places(path, "order", ~less, "the next place does not belong behind it")
+    refuse_places(path, "places", ~less, "the next place does not belong behind it")

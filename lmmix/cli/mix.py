@@ -30,6 +30,11 @@ METHODS = (
 )  # fmt: skip
 """As in `lmmix.mixing.METHODS`, which `--help` need not load."""
 
+SPREADS = ("uniform", "unigram", "chars")
+"""As in `lmmix.mix.union.SPREADS`."""
+
+CACHE = "Also mix the words of the text so far, which count half after HALF_LIFE events (120); may be repeated."
+
 
 @click.command()
 @click.argument("models", nargs=-1, required=True, metavar="MODEL...")
@@ -37,6 +42,8 @@ METHODS = (
 @output_option
 @click.option("--method", type=click.Choice(METHODS), default="em", show_default=True, help="See below.")
 @click.option("--tolerance", type=float, default=1e-6, show_default=True, help="Gap to the best, nats per event (em).")
+@click.option("--spread", type=click.Choice(SPREADS), help="Mix models of different vocabularies: spread <unk> so.")
+@click.option("--cache", type=float, multiple=True, is_flag=False, flag_value=120.0, metavar="HALF_LIFE", help=CACHE)
 @click.option("--features", type=Words(), metavar="NAMES", help="Of the history: length,backoff,likelihood,average,…")
 @click.option("--counts", multiple=True, metavar="FILE.lmc", help="Counts of a model's text; once for each model.")
 @click.option("--window", type=int, metavar="N", help="Events that likelihoods look back; default: the sentence.")
@@ -54,6 +61,8 @@ def command(
     dev: tuple[str, ...],
     output: str,
     method: str,
+    spread: str | None,
+    cache: tuple[float, ...],
     tokenizer: str | None,
     features: list[str] | None,
     counts: tuple[str, ...],
@@ -87,6 +96,7 @@ def command(
     lmmix mix a.lmx b.lmx --counts a.lmc --counts b.lmc --dev valid.txt --method counts -o mix.json
     lmmix ppl mix.json test.txt
     """
+    from lmmix.adaptive.cache import cache_description
     from lmmix.corpus import read_corpus
     from lmmix.lm import load
     from lmmix.mixing import MixSettings, fit_mixture
@@ -99,20 +109,29 @@ def command(
     settings = MixSettings(**numbers, threads=threads)
     members = [load(path, tokenizer, threads) for path in models]
     text = read_corpus(dev, tokenizer=members[0].vocab.tokenizer, errors=errors, replace_specials=replace_specials)
-    fit = fit_mixture(members, text, models, method=method, counts=counts, settings=settings)
-    report = _report(fit, models)
+    fit = fit_mixture(
+        members,
+        text,
+        models,
+        method=method,
+        spread=spread,
+        described_members=[cache_description(half_life) for half_life in cache],
+        counts=counts,
+        settings=settings,
+    )
+    report = _report(fit)
     fit.mixture.save(output, report)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({**report, "seconds": seconds})
     elif output != "-":
-        _print(fit, models, seconds)
+        _print(fit, seconds)
 
 
-def _report(fit: MixtureFit, models: tuple[str, ...]) -> dict[str, Any]:
+def _report(fit: MixtureFit) -> dict[str, Any]:
     return {
         "method": fit.method,
-        "models": list(models),
+        "models": fit.mixture.names,
         "member_ppl": fit.member_ppl,
         "ppl": fit.ppl,
         "events": fit.events,
@@ -122,10 +141,10 @@ def _report(fit: MixtureFit, models: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _print(fit: MixtureFit, models: tuple[str, ...], seconds: float) -> None:
+def _print(fit: MixtureFit, seconds: float) -> None:
     weights = fit.facts.get("weights")
     header = ["model", "perplexity", *(["weight"] if weights else [])]
-    rows = [[name, f"{ppl:.3f}"] for name, ppl in zip(models, fit.member_ppl)]
+    rows = [[name, f"{ppl:.3f}"] for name, ppl in zip(fit.mixture.names, fit.member_ppl)]
     if weights:
         rows = [[*row, f"{weight:.6f}"] for row, weight in zip(rows, weights)]
     print_table(header, [*rows, ["mixture", f"{fit.ppl:.3f}", *(["1"] if weights else [])]])

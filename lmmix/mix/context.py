@@ -14,7 +14,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel, load_count_table
-from lmmix.mix.features import FeatureSet
+from lmmix.mix.features import LONGEST, FeatureSet
 from lmmix.mix.gate import Gate
 from lmmix.mix.histories import Historian, Memory
 from lmmix.mix.interpolated import InterpolatedMixture
@@ -64,7 +64,7 @@ class ContextMixture(InterpolatedMixture):
             raise SettingError(f"the feature 'counts' needs a count file for each of {len(self.members)} models")
         self.window = window
         self.tables = list(tables)
-        longest = [getattr(m, "longest_context", 0) for m in self.members]
+        longest = [getattr(m, "longest_context", LONGEST) if hasattr(m, "contexts") else 0 for m in self.members]
         self.features = FeatureSet(kinds, len(self.members), longest)
         self.gate = gate or Gate(np.zeros(len(self.members)), np.zeros((len(self.members), len(self.features.columns))))
         self._historian = Historian(self.members, window, self.tables)

@@ -1,183 +1,135 @@
 """Weights of a linear mixture by expectation maximisation, with a certificate of how good they are.
 
 Dempster, Laird & Rubin (1977); the steps are lengthened by squared extrapolation (Varadhan & Roland 2008, scheme
-S3), which keeps the likelihood from falling and needs far fewer passes where members are alike.
+S3), which keeps the likelihood from falling and needs far fewer passes where members are alike. Where EM crawls all
+the same, on members that are nearly the same and of which some die out, Newton's method (`lmmix.mix.newton`) finishes.
+
+Of a large matrix, most passes are over a sample of its rows. A pass over everything then gives the true gradient,
+and the weights are found again on the sample, with a linear term that makes its gradient the true one there (Shamir,
+Srebro & Zhang 2014). What is left of the gap falls by the sample's error each time, so a few passes over everything
+are enough; where they do not help, EM goes on without the sample. The certificate is always that of all events.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 
-from lmmix.errors import InputError, SettingError
-from lmmix.logmath import perplexity
-from lmmix.mix import _kernels as kernels
-from lmmix.parallel import cut, thread_map
+from lmmix.mix.events import MatrixEvents
+from lmmix.mix.goal import Climb, Goal, Point, WeightsFit, check_tolerance, goal_for, start_weights
+from lmmix.mix.newton import newton
 
-logger = logging.getLogger("lmmix")
+SAMPLE_GAP = 1e-4
+"""The gap on the sample alone: smaller ones would be lost in its error."""
 
-PIECE_EVENTS = 1 << 16
+SAMPLE_PASSES = 2000
+PATIENCE = 10
+"""Passes a member after which Newton's method is tried; each of its passes costs about half as many of EM."""
 
-
-@dataclass(frozen=True)
-class EmResult:
-    """What EM found.
-
-    Attributes
-    ----------
-    weights : (K,) float64
-        They sum to 1.
-    logp : float
-        Natural log-likelihood of all events under the mixture.
-    events : int
-        Number of events T.
-    gap : float
-        Certificate: no weights give more than `gap` nats per event over these. With g_k the mean over events
-        of p_k / p_mix, it is max_k g_k − 1, since the log-likelihood is concave in the weights.
-    iterations : int
-        Passes over the matrix.
-    converged : bool
-        Whether `gap` is at most the tolerance asked for.
-    curve : list of (logp, gap)
-        Likelihood and certificate after each pass that was kept.
-    """
-
-    weights: np.ndarray
-    logp: float
-    events: int
-    gap: float
-    iterations: int
-    converged: bool
-    curve: list[tuple[float, float]] = field(repr=False, default_factory=list)
-
-    @property
-    def ppl(self) -> float:
-        """Perplexity of the mixture on the events."""
-        return perplexity(self.logp, self.events)
-
-
-@dataclass(frozen=True)
-class _Point:
-    """Weights with what one pass over the matrix says of them: likelihood and g."""
-
-    weights: np.ndarray
-    logp: float
-    ratio: np.ndarray
-
-    @property
-    def gap(self) -> float:
-        return float(self.ratio.max()) - 1.0
-
-    @property
-    def em_step(self) -> np.ndarray:
-        """The weights after one step of EM: w_k g_k."""
-        step = self.weights * self.ratio
-        return step / step.sum()
-
-
-class _Matrix:
-    """The events, ready for passes with different weights."""
-
-    def __init__(self, logp: np.ndarray, threads: int | None) -> None:
-        self.events, members = logp.shape
-        self.threads = threads
-        self.pieces = cut(self.events, PIECE_EVENTS)
-        self.relative = np.empty((members, self.events))
-        shift = np.empty(self.events)
-        bad = thread_map(lambda piece: kernels._relative(logp, *piece, self.relative, shift), self.pieces, threads)
-        for row in bad:
-            if row >= 0:
-                raise ZeroEventError(row, logp[row])
-        self.shift = float(shift.sum())
-
-    def at(self, weights: np.ndarray) -> _Point:
-        parts = thread_map(partial(self._sums, weights), self.pieces, self.threads)
-        logp = self.shift + sum(part[0] for part in parts)
-        ratio = sum((part[1] for part in parts), np.zeros(len(weights))) / self.events
-        return _Point(weights, logp, ratio)
-
-    def _sums(self, weights: np.ndarray, piece: tuple[int, int]) -> tuple[float, np.ndarray]:
-        ratio = np.zeros(len(weights))
-        return kernels._em_sums(self.relative, weights, *piece, ratio), ratio
-
-
-class ZeroEventError(InputError):
-    """An event to which no member gives a probability; `row` is its place in the matrix."""
-
-    def __init__(self, row: int, values: np.ndarray) -> None:
-        super().__init__(
-            f"event {row} has log-probabilities {', '.join(f'{value:g}' for value in values)}: a mixture needs a "
-            "finite one from at least one model, and none that is nan or positive infinity"
-        )
-        self.row = row
+LEAST_PART = 0.01
+"""What a leap leaves of a weight at least: a weight of 0 would never grow again."""
 
 
 def fit_em(
     logp: np.ndarray,
     *,
+    counts: Sequence[float] | np.ndarray | None = None,
+    prior: float | Sequence[float] | np.ndarray = 1.0,
     tolerance: float = 1e-6,
     max_iterations: int = 10_000,
-    start: Sequence[float] | None = None,
+    start: Sequence[float] | np.ndarray | None = None,
     threads: int | None = None,
-) -> EmResult:
+) -> WeightsFit:
     """The weights that give K models together the highest likelihood of T events.
 
     Parameters
     ----------
     logp : (T, K) float64
         Natural log-probability of each event under each model; −inf is allowed.
+    counts : (T,) positive numbers, optional
+        How often each event occurs, or how much it matters; once by default.
+    prior : number, or K numbers, from 1
+        Parameters α of a Dirichlet prior; the weights maximise likelihood · Π w_k^(α_k − 1). 1 is none; with α large,
+        the weights become (α_k − 1) / Σ (α_j − 1).
     tolerance : float
         Stop when the certificate (nats per event) is at most this.
     max_iterations : int
         Passes over the matrix after which to stop all the same, with a logged warning.
     start : K positive numbers, optional
-        First weights; equal ones by default. A weight of 0 stays 0 for ever.
+        First weights; equal ones by default.
     threads : int, optional
         The result does not depend on it.
 
-    Raises SettingError for a matrix of the wrong shape or bad start weights, ZeroEventError for a row without
-    a finite value.
+    Raises SettingError for a matrix or counts of the wrong shape, bad counts, prior or start weights; ZeroEventError
+    for a row without a finite value.
     """
-    logp = np.ascontiguousarray(logp, np.float64)
-    if logp.ndim != 2 or 0 in logp.shape:
-        raise SettingError(f"the matrix has shape {logp.shape}; it must be (events, models), both at least 1")
-    if not 0 < tolerance < np.inf:
-        raise SettingError(f"tolerance is {tolerance}; it must be a number above 0")
-    matrix = _Matrix(logp, threads)
-    best = matrix.at(_start_weights(start, logp.shape[1]))
-    curve = [(best.logp, best.gap)]
-    passes = 1
-    while best.gap > tolerance and passes < max_iterations:
-        best, used = _cycle(matrix, best)
-        passes += used
-        curve.append((best.logp, best.gap))
-    if best.gap > tolerance:
-        logger.warning("EM stopped after %d passes with a gap of %.2g nats per event", passes, best.gap)
-    return EmResult(best.weights, best.logp, matrix.events, best.gap, passes, best.gap <= tolerance, curve)
+    goal = goal_for(MatrixEvents(logp, counts, threads=threads), prior)
+    return maximise(goal, tolerance=tolerance, max_iterations=max_iterations, start=start)
 
 
-def _start_weights(start: Sequence[float] | None, members: int) -> np.ndarray:
-    weights = np.full(members, 1.0 / members) if start is None else np.array(start, np.float64)
-    if weights.shape != (members,) or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
-        raise SettingError(f"start weights {list(weights)} must be {members} numbers, none negative, not all 0")
-    return weights / weights.sum()
+def maximise(
+    goal: Goal, *, tolerance: float, max_iterations: int, start: Sequence[float] | np.ndarray | None = None
+) -> WeightsFit:
+    """The weights of the highest `goal`, to a gap of `tolerance`. Raises SettingError for bad settings."""
+    check_tolerance(tolerance)
+    sample = goal.events.sample()
+    if sample is None:
+        climb = Climb(goal, goal.at(start_weights(start, goal)))
+    else:
+        rough = replace(goal, events=sample)
+        weights = _on_sample(rough, start_weights(start, goal), max(tolerance, SAMPLE_GAP))
+        climb = Climb(goal, goal.at(weights))
+        _correct(rough, climb, tolerance, max_iterations)
+    _em(climb, tolerance, max_iterations)
+    return climb.report(tolerance)
 
 
-def _cycle(matrix: _Matrix, now: _Point) -> tuple[_Point, int]:
-    """Two steps of EM, and a longer one in their direction if that is better; (the best point, passes used)."""
-    first = matrix.at(now.em_step)
+def _correct(rough: Goal, climb: Climb, tolerance: float, max_passes: int) -> None:
+    """Find the weights on the sample `rough` and make its gradient that of all events, as long as it helps."""
+    helps = True
+    while helps and climb.best.gap > tolerance and climb.passes < max_passes:
+        now = climb.best
+        slope = now.gradient - rough.at(now.weights).gradient
+        corrected = replace(rough, slope=slope - slope.min())
+        tried = climb.at(_on_sample(corrected, now.weights, max(tolerance, now.gap / 50)))
+        helps = tried.gap < now.gap / 2 and tried.value > now.value
+        if tried.value > now.value:
+            climb.keep(tried)
+
+
+def _on_sample(goal: Goal, start: np.ndarray, tolerance: float) -> np.ndarray:
+    """The best weights for a sample, none of which has died out that was there at the start."""
+    climb = Climb(goal, goal.at(start))
+    _em(climb, tolerance / 2, SAMPLE_PASSES)
+    # What the sample has no use for may be needed elsewhere. So small a share costs less than the tolerance.
+    share = tolerance / 10
+    return (1 - share) * climb.best.weights + share * start
+
+
+def _em(climb: Climb, tolerance: float, max_passes: int) -> None:
+    """Cycles of EM; where they take long, Newton's method first, which pays where EM crawls."""
+    patience = climb.passes + PATIENCE * climb.goal.events.members
+    while climb.best.gap > tolerance and climb.passes < max_passes:
+        if climb.passes > patience:
+            newton(climb, tolerance, max_passes)
+            patience = max_passes
+        else:
+            climb.keep(_cycle(climb))
+
+
+def _cycle(climb: Climb) -> Point:
+    """Two steps of EM, or a longer one in their direction if that is better than the first of them."""
+    now = climb.best
+    first = climb.at(now.em_step)
     second = first.em_step
     step = first.weights - now.weights
     bend = (second - first.weights) - step
     length = np.linalg.norm(step) / max(float(np.linalg.norm(bend)), 1e-300)
     if length > 1.0:
-        leap = now.weights + 2.0 * length * step + length**2 * bend
-        if (leap >= 0).all() and leap.sum() > 0:
-            leapt = matrix.at(leap / leap.sum())
-            if leapt.logp >= first.logp:
-                return leapt, 2
-    return matrix.at(second), 2 if length <= 1.0 else 3
+        leap = np.maximum(now.weights + 2.0 * length * step + length**2 * bend, LEAST_PART * first.weights)
+        leapt = climb.at(leap / leap.sum())
+        if leapt.value >= first.value:
+            return leapt
+    return climb.at(second)

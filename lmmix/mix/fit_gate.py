@@ -11,8 +11,9 @@ from scipy.optimize import minimize
 from lmmix.errors import SettingError
 from lmmix.logmath import perplexity
 from lmmix.mix import _kernels as kernels
-from lmmix.mix.em import EmResult, fit_em
+from lmmix.mix.em import fit_em
 from lmmix.mix.gate import FeatureMap, Gate
+from lmmix.mix.goal import WeightsFit
 from lmmix.parallel import cut, thread_map
 
 PIECE_EVENTS = 1 << 13
@@ -34,7 +35,7 @@ class GateFit:
     logp : float
         ln-likelihood of the events; never below that of the best fixed weights.
     events : int
-    em : EmResult
+    em : WeightsFit
         The best fixed weights of the same events.
     iterations : int
         Of L-BFGS.
@@ -47,7 +48,7 @@ class GateFit:
     gate: Gate
     logp: float
     events: int
-    em: EmResult
+    em: WeightsFit
     iterations: int
     slope: float
     curve: list[float]

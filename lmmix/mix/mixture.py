@@ -56,9 +56,9 @@ class Mixture(ABC):
 
     @property
     def names(self) -> list[str]:
-        """(K,) what to call the members: their files, or numbers from 1."""
+        """(K,) what to call the members: their files, or what they are, or numbers from 1."""
         paths = self.paths or [None] * len(self.members)
-        return [str(path) if path is not None else f"model {k + 1}" for k, path in enumerate(paths)]
+        return [_name(k, member, path) for k, (member, path) in enumerate(zip(self.members, paths))]
 
     @property
     def signature(self) -> str:
@@ -140,3 +140,9 @@ class Mixture(ABC):
         for member, one, ids in zip(self.members, states, self._ids):
             part = member.distribution(one)
             yield part if ids is None else part[:, ids]
+
+
+def _name(k: int, member: LanguageModel, path: Path | None) -> str:
+    if path is not None:
+        return str(path)
+    return member.description()["kind"] if hasattr(member, "description") else f"model {k + 1}"

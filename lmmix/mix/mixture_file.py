@@ -11,6 +11,7 @@ from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.fileio import PathLike, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import LanguageModel, described, load
 from lmmix.mix.mixture import Mixture
+from lmmix.mix.union import WidenedModel, one_event_space
 
 KIND = "mixture"
 VERSION = 2
@@ -35,6 +36,7 @@ def save_mixture(mixture: Mixture, path: PathLike, tuning: dict[str, Any] | None
         "version": VERSION,
         "combination": mixture.combination,
         "vocab": mixture.vocab.fingerprint,
+        "spread": next((member.spread for member in mixture.members if isinstance(member, WidenedModel)), None),
         "members": [_member_entry(member, file, folder) for member, file in zip(mixture.members, paths)],
         "parameters": mixture.parameters(folder),
     }
@@ -81,7 +83,7 @@ def load_mixture(path: PathLike) -> Mixture:
         rows = [dict(row) for row in content["members"]]
         if kind not in _COMBINATIONS:
             raise FormatError(f"{path}: a {kind!r} mixture; this lmmix reads {', '.join(_COMBINATIONS)}")
-        members, files = _load_members(Path(path), rows)
+        members, files = _load_members(Path(path), rows, content["spread"])
         module, name = _COMBINATIONS[kind].split(":")
         combination = getattr(import_module(module), name)
         mixture: Mixture = combination.from_parameters(members, parameters, files, Path(path).absolute().parent)
@@ -94,12 +96,16 @@ def load_mixture(path: PathLike) -> Mixture:
     return mixture
 
 
-def _load_members(path: Path, rows: list[dict[str, Any]]) -> tuple[list[LanguageModel], list[Path | None]]:
-    """The members with their files; those that are only described get the vocabulary of the first that has a file."""
+def _load_members(
+    path: Path, rows: list[dict[str, Any]], spread: str | None
+) -> tuple[list[LanguageModel], list[Path | None]]:
+    """The members with their files, widened as they were; those only described get the vocabulary of the others."""
     folder = path.absolute().parent
     files = [None if "description" in row else entered_file(row, folder) for row in rows]
-    members = [None if file is None else load(file) for file in files]
-    vocab = next((member.vocab for member in members if member is not None), None)
-    if vocab is None:
+    if not any(files):
         raise FormatError(f"{path}: none of its members has a file, so there is no vocabulary")
+    loaded = [load(file) for file in files if file is not None]
+    filed = iter(one_event_space(loaded, spread, [str(file) for file in files if file is not None]))
+    members = [None if file is None else next(filed) for file in files]
+    vocab = next(member.vocab for member in members if member is not None)
     return [described(row["description"], vocab) if m is None else m for m, row in zip(members, rows)], files

@@ -31,7 +31,7 @@ logger = logging.getLogger("lmmix")
 SPREADS = ("uniform", "unigram", "chars")
 """Ways to spread the probability of `<unk>`; see `spread_shares`."""
 
-_OF_HISTORIES = ("contexts", "context_lengths", "context_counts", "hit_lengths")
+_OF_HISTORIES = ("contexts", "context_lengths", "context_counts", "context_backoffs", "longest_context", "hit_lengths")
 """Optional methods of models that tell of histories, which a wider vocabulary does not change."""
 
 
@@ -62,6 +62,8 @@ class WidenedModel:
         The model inside. It reads each word that it lacks as `<unk>`, in histories too.
     lacking : int
         Words of the larger vocabulary that it lacks.
+    spread : str
+        How its `<unk>` is spread over them; see `spread_shares`.
     vocab, signature
         See `lmmix.lm.LanguageModel`.
     """
@@ -83,6 +85,7 @@ class WidenedModel:
             raise EventSpaceError(f"{name} cannot be widened to a vocabulary that lacks its word {word!r}; use a union")
         self.model = model
         self.vocab = vocab
+        self.spread = spread
         self._ids = vocab.translation(model.vocab)
         spread_over = self._ids == UNK
         self.lacking = int(spread_over.sum()) - 1

@@ -1,0 +1,117 @@
+"""The histories of a text, with what several models expect behind each of them: blocks of whole distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmix.corpus import Corpus
+from lmmix.errors import SettingError
+from lmmix.lm import LanguageModel, is_distribution, remembers
+from lmmix.progress import task
+from lmmix.vocab import EOS
+
+BLOCK_NUMBERS = 1 << 22
+"""Probabilities that are held at a time, of all models together."""
+
+MOST_STREAMS = 64
+
+
+@dataclass(frozen=True)
+class Block:
+    """Distributions of K models behind n histories.
+
+    Attributes
+    ----------
+    p : (K, n, V)
+    words : (n,)
+        The event that came.
+    places : (n,)
+        Its place in the text.
+    """
+
+    p: np.ndarray
+    words: np.ndarray
+    places: np.ndarray
+
+
+class Expectations:
+    """What `models` expect behind the histories of `corpus`, in the ids of the first model.
+
+    The text is read in several places at once, each beginning with a sentence, but from its beginning if a model
+    remembers earlier sentences. With `most`, only so many histories are looked at, or a few more, drawn with `seed`.
+
+    Attributes
+    ----------
+    corpus : Corpus
+        The text in the ids of the first model.
+    total : int
+        Expectations that are looked at.
+
+    Raises SettingError for no models, for one that gives scores instead of probabilities, or `most` below 1;
+    EventSpaceError for different vocabularies.
+    """
+
+    def __init__(self, models: Sequence[LanguageModel], corpus: Corpus, most: int | None = None, seed: int = 0) -> None:
+        if not models:
+            raise SettingError("no models to mix")
+        if most is not None and most < 1:
+            raise SettingError(f"histories is {most}; it must be 1 or more")
+        self.models = list(models)
+        vocab = models[0].vocab
+        for k, model in enumerate(models, start=1):
+            vocab.check_same_events(model.vocab, "model 1", f"model {k}")
+            if not is_distribution(model):
+                raise SettingError(f"model {k} gives scores, not probabilities ({model.signature})")
+        self._ids = [None if model.vocab == vocab else vocab.translation(model.vocab) for model in models]
+        self.corpus = corpus.recode(vocab)
+        self._begin, self._end = self._streams()
+        self._steps, self.total = self._choose(most, seed)
+
+    def _streams(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first and the last event, plus one, of the stretches of the text that are read side by side."""
+        offsets = self.corpus.offsets
+        wanted = BLOCK_NUMBERS // (len(self.corpus.vocab) * len(self.models))
+        streams = 1 if any(map(remembers, self.models)) else max(1, min(MOST_STREAMS, wanted))
+        aims = np.linspace(0, offsets[-1], streams + 1)
+        ends = np.unique(offsets[np.searchsorted(offsets, aims)])
+        return ends[:-1], ends[1:]
+
+    def _choose(self, most: int | None, seed: int) -> tuple[np.ndarray, int]:
+        """(the steps at which all streams are looked at, in order; the histories that makes)."""
+        lengths = self._end - self._begin
+        alive = (np.arange(lengths.max())[:, None] < lengths).sum(axis=1)
+        drawn = np.random.default_rng(seed).permutation(len(alive))
+        if most is not None:
+            drawn = drawn[: np.searchsorted(alive[drawn].cumsum(), most) + 1]
+        return np.sort(drawn), int(alive[drawn].sum())
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the text once."""
+        states = [model.start(len(self._begin)) for model in self.models]
+        chosen = set(self._steps.tolist())
+        with task("reading histories", max(chosen) + 1) as advance:
+            for step in range(max(chosen) + 1):
+                places = self._begin + step
+                here = places < self._end
+                # A stream that has come to its end goes on with empty sentences that nobody looks at.
+                words = np.where(here, self.corpus.ids[np.minimum(places, self._end - 1)], EOS).astype(np.int32)
+                if step in chosen:
+                    p = np.stack([self._distribution(k, state)[here] for k, state in enumerate(states)])
+                    yield Block(p, words[here], places[here])
+                states = [self._after(k, state, words) for k, state in enumerate(states)]
+                advance(1)
+
+    def _distribution(self, k: int, state: object) -> np.ndarray:
+        p, ids = self.models[k].distribution(state), self._ids[k]
+        return p if ids is None else p[:, ids]
+
+    def _after(self, k: int, state: object, words: np.ndarray) -> object:
+        ids = self._ids[k]
+        return self.models[k].advance(state, words if ids is None else ids[words])[1]
+
+    def describe(self, place: int) -> str:
+        """Where an event stands, for messages."""
+        return f"sentence {int(np.searchsorted(self.corpus.offsets, place, side='right'))}"
