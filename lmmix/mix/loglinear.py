@@ -73,8 +73,8 @@ class LogLinearMixture(Mixture):
 
     def combine(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`, given (T, K) those of the members."""
-        events = np.arange(len(corpus.ids))
-        normaliser = normaliser_of(self._some(self.members), self._some(self._ids), corpus, events, threads)
+        members, ids, events = self._some(self.members), self._some(self._ids), np.arange(len(corpus.ids))
+        normaliser = normaliser_of(members, ids, corpus, events, self._joint, threads)
         log_z, _, zero = normaliser.sums(self._powers, False, threads)
         self._refuse_zero(zero)
         return self._product(logp) - log_z
@@ -182,7 +182,7 @@ def fit_loglinear_mixture(
     used = list(range(len(held.members)))
     while True:
         members, ids = [held.members[k] for k in used], [equal._ids[k] for k in used]
-        normaliser = normaliser_of(members, ids, held.corpus, events, threads)
+        normaliser = normaliser_of(members, ids, held.corpus, events, joint_models(members, ids), threads)
         result = fit_loglinear(
             held.logp[events][:, used], normaliser, tolerance=tolerance, prior=prior, threads=threads
         )

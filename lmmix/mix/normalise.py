@@ -61,13 +61,14 @@ def normaliser_of(
     ids: Sequence[np.ndarray | None],
     corpus: Corpus,
     events: np.ndarray,
+    joint: Any,
     threads: int | None = None,
 ) -> Normaliser:
     """What normalises before some events (places in `corpus.ids`).
 
-    `ids` has for each member the id there of each word of `corpus.vocab`, None where the ids are the same.
+    `ids` has for each member the id there of each word of `corpus.vocab`, None where the ids are the same; `joint` is
+    what `joint_models` gave for them.
     """
-    joint = joint_models(members, ids)
     return joint.of_corpus(corpus, events, threads) if joint else DenseNormaliser(members, ids, corpus, events)
 
 
