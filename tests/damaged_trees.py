@@ -72,6 +72,10 @@ def query(model: LanguageModel, rng: np.random.Generator) -> None:
         for line in LINES:
             model.score_sentence(line)
             model.full_scores(line)
+        other = sound(3, None)[0]
+        joint = model.joint_with([model, other], [None, None])
+        joint.of_corpus(corpus(), np.arange(len(corpus().ids))).sums(rng.normal(size=2))
+        joint.of_states([state, other.start(20)]).sums(rng.normal(size=2))
     elif isinstance(model, PackedModel):
         model.unpacked()
 

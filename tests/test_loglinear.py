@@ -25,7 +25,7 @@ from lmmix.mix import normalise
 from lmmix.mix.held_out import score_held_out
 from lmmix.mix.loglinear import LogLinearFit, LogLinearMixture, fit_loglinear_mixture
 from lmmix.mix.loglinear_fit import fit_loglinear
-from lmmix.mix.normalise import DenseNormaliser, normaliser_of
+from lmmix.mix.normalise import DenseNormaliser, Normaliser, joint_models, normaliser_of
 from lmmix.ngram import joint
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
@@ -47,6 +47,11 @@ def fitted(members: Sequence[LanguageModel], text: Corpus, **settings: float) ->
     return fit_loglinear_mixture(score_held_out(members, text), **settings)
 
 
+def joined(members: Sequence[LanguageModel], text: Corpus, events: np.ndarray) -> Normaliser:
+    ids = [None] * len(members)
+    return normaliser_of(members, ids, text, events, joint_models(members, ids))
+
+
 def everywhere(corpus: Corpus) -> np.ndarray:
     return np.arange(len(corpus.ids))
 
@@ -62,6 +67,7 @@ def odd_members(sentences: list[list[str]], orders: list[int], seed: int, zeros:
     return members
 
 
+@settings(max_examples=60)
 @given(TEXTS, st.lists(st.integers(1, 5), min_size=3, max_size=3), st.integers(0, 1000), WEIGHTS, st.booleans())
 def test_sums_equal_brute_force(
     sentences: list[list[str]], orders: list[int], seed: int, weights: list[float], zeros: bool
@@ -76,7 +82,7 @@ def test_sums_equal_brute_force(
     covariance = sum((naive.covariance(row, weights) for row in possible), np.zeros((3, 3)))
     chosen = np.flatnonzero(expected > -np.inf)
     with mock.patch.multiple(joint, PIECE_WORDS=5), mock.patch.multiple(normalise, BATCH_CELLS=30):
-        fast = normaliser_of(members, [None] * 3, text, chosen)
+        fast = joined(members, text, chosen)
         for histories in (fast, DenseNormaliser(members, [None] * 3, text, chosen)):
             log_z, totals, _ = histories.sums(np.array(weights))
             np.testing.assert_allclose(log_z, expected[chosen], rtol=1e-10, atol=1e-10)
@@ -96,7 +102,7 @@ def exact(corpus: Corpus) -> tuple[list[BackoffModel], Corpus]:
 
 def test_gradient_and_hessian_are_finite_differences(exact: tuple[list[BackoffModel], Corpus]) -> None:
     members, text = exact
-    histories = normaliser_of(members, [None] * 3, text, everywhere(text))
+    histories = joined(members, text, everywhere(text))
     weights, step = np.array([0.8, -0.4, 0.5]), 1e-5
     totals = histories.sums(weights)[1]
     for k in range(3):
@@ -217,7 +223,7 @@ def test_nearly_identical_members_keep_finite_weights(exact: tuple[list[BackoffM
 def test_start_far_away_is_climbed_out_of(exact: tuple[list[BackoffModel], Corpus]) -> None:
     members, text = exact
     logp = np.stack([member.score(text) for member in members], axis=1)
-    histories = normaliser_of(members, [None] * 3, text, everywhere(text))
+    histories = joined(members, text, everywhere(text))
     best = fit_loglinear(logp, histories)
     for start in ([300.0, -200.0, 5.0], [-1e4, 1e4, -1e4]):
         again = fit_loglinear(logp, histories, start=start)
@@ -259,7 +265,7 @@ def test_unsuitable_settings_are_refused(exact: tuple[list[BackoffModel], Corpus
     for name, value in (("tolerance", 0.0), ("prior", -1.0)):
         with pytest.raises(SettingError, match=name):
             fitted(members, text, **{name: value})
-    histories = normaliser_of(members, [None] * 3, text, everywhere(text))
+    histories = joined(members, text, everywhere(text))
     with pytest.raises(InputError, match="event 1 has log-probability -inf in model 2"):
         fit_loglinear(np.array([[-1.0, -1.0, -1.0], [-1.0, -np.inf, -1.0]]), histories)
 

@@ -19,7 +19,7 @@ from lmmix.lm import LanguageModel
 from lmmix.mix.held_out import HeldOut, place_of
 from lmmix.mix.loglinear_fit import LogLinearResult, fit_loglinear
 from lmmix.mix.mixture import Mixture, MixtureState
-from lmmix.mix.normalise import joint_models, log_product, normaliser_of
+from lmmix.mix.normalise import joint_models, log_distributions, log_product, normaliser_of
 
 logger = logging.getLogger("lmmix")
 
@@ -73,8 +73,8 @@ class LogLinearMixture(Mixture):
 
     def combine(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`, given (T, K) those of the members."""
-        events = np.arange(len(corpus.ids))
-        normaliser = normaliser_of(self._some(self.members), self._some(self._ids), corpus, events, threads)
+        members, ids, events = self._some(self.members), self._some(self._ids), np.arange(len(corpus.ids))
+        normaliser = normaliser_of(members, ids, corpus, events, self._joint, threads)
         log_z, _, zero = normaliser.sums(self._powers, False, threads)
         self._refuse_zero(zero)
         return self._product(logp) - log_z
@@ -117,11 +117,8 @@ class LogLinearMixture(Mixture):
 
     def _products(self, state: MixtureState) -> np.ndarray:
         """(n, V) ln p of each next event, not normalised."""
-        logp = []
-        for member, one, ids in zip(self._some(self.members), self._some(state.members), self._some(self._ids)):
-            p = member.distribution(one)
-            with np.errstate(divide="ignore"):
-                logp.append(np.log(p if ids is None else p[:, ids]))
+        members, states, ids = self._some(self.members), self._some(state.members), self._some(self._ids)
+        logp = log_distributions(members, states, ids)
         product, zero = log_product(logp, self._powers)
         self._refuse_zero(zero)
         return product
@@ -185,7 +182,7 @@ def fit_loglinear_mixture(
     used = list(range(len(held.members)))
     while True:
         members, ids = [held.members[k] for k in used], [equal._ids[k] for k in used]
-        normaliser = normaliser_of(members, ids, held.corpus, events, threads)
+        normaliser = normaliser_of(members, ids, held.corpus, events, joint_models(members, ids), threads)
         result = fit_loglinear(
             held.logp[events][:, used], normaliser, tolerance=tolerance, prior=prior, threads=threads
         )

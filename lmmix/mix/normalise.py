@@ -6,18 +6,22 @@ and the distributions of all of them are multiplied word by word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.lm import LanguageModel, remembers
+from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
-from lmmix.vocab import BOS, EOS
+from lmmix.vocab import EOS
 
 BATCH_CELLS = 1 << 20
 """Probabilities of each member that are held at a time, at least one distribution."""
+
+PIECE_ROWS = 4
+"""Distributions that a thread multiplies at a time."""
 
 
 class Normaliser(Protocol):
@@ -57,29 +61,33 @@ def normaliser_of(
     ids: Sequence[np.ndarray | None],
     corpus: Corpus,
     events: np.ndarray,
+    joint: Any,
     threads: int | None = None,
 ) -> Normaliser:
     """What normalises before some events (places in `corpus.ids`).
 
-    `ids` has for each member the id there of each word of `corpus.vocab`, None where the ids are the same.
+    `ids` has for each member the id there of each word of `corpus.vocab`, None where the ids are the same; `joint` is
+    what `joint_models` gave for them.
     """
-    joint = joint_models(members, ids)
     return joint.of_corpus(corpus, events, threads) if joint else DenseNormaliser(members, ids, corpus, events)
 
 
-def log_product(logp: Sequence[np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """((n, V) Σ_k w_k ln p_k of K arrays of that shape, (K,) a word that model k alone gives 0, or -1).
+def log_product(logp: np.ndarray, weights: np.ndarray, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """((n, V) Σ_k w_k ln p_k of (K, n, V) ln p, (K,) a word that model k gives 0 and another one does not, or -1).
 
     −inf for words to which some model gives probability 0, and for `<s>`.
     """
-    with np.errstate(invalid="ignore"):
-        product = sum(weight * part for weight, part in zip(weights, logp))
-    absent = np.array([part == -np.inf for part in logp])
-    absent[:, :, BOS] = True
-    product[absent.any(axis=0)] = -np.inf
-    alone = absent & ~absent.all(axis=0)
-    words = np.arange(product.shape[1])
-    return product, np.array([np.where(one, words, -1).max(initial=-1) for one in alone])
+    from lmmix.mix import _product_kernels as kernels
+
+    product = np.empty(logp.shape[1:])
+
+    def multiply(rows: tuple[int, int]) -> np.ndarray:
+        zero = np.full(len(logp), -1)
+        kernels._multiply(logp, weights, *rows, product, zero)
+        return zero
+
+    found = thread_map(multiply, cut(len(product), PIECE_ROWS), threads if len(product) > PIECE_ROWS else 1)
+    return product, np.max(found, axis=0, initial=-1)
 
 
 class DenseNormaliser:
@@ -111,22 +119,16 @@ class DenseNormaliser:
         self, weights: np.ndarray, moments: bool = True, threads: int | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `Normaliser.sums`. The members use as many threads as they like."""
-        members = len(self.members)
-        log_z = np.empty(len(self.corpus.ids))
-        totals = np.zeros((members + 1, members + 1) if moments else (1, 1))
-        zero = np.full(members, -1)
-        with task("normalising", len(self.corpus.ids)) as advance:
+        size = len(self.members) + 1 if moments else 1
+        log_z, totals = np.empty(len(self.corpus.ids)), np.zeros((size, size))
+        zero = np.full(len(self.members), -1)
+        with task("normalising", len(self.events)) as advance:
             for sentences in self._batches():
                 for places, logp in self._steps(sentences):
-                    product, alone = log_product(logp, weights)
+                    product, alone = log_product(logp, weights, threads)
                     zero = np.maximum(zero, alone)
-                    scale = product.max(axis=1)
-                    f = np.exp(product - np.where(scale > -np.inf, scale, 0.0)[:, None])
-                    z = f.sum(axis=1)
-                    with np.errstate(divide="ignore"):
-                        log_z[places] = scale + np.log(z)
-                    if moments:
-                        totals += _moments(f / z[:, None], logp)
+                    log_z[places], some = _summed(logp, product, size, threads)
+                    totals += some
                     advance(len(places))
         return log_z[self.events], totals, zero
 
@@ -140,8 +142,8 @@ class DenseNormaliser:
         rows = max(1, BATCH_CELLS // len(self.corpus.vocab))
         return [order[first : first + rows] for first in range(0, len(order), rows)]
 
-    def _steps(self, sentences: np.ndarray) -> Any:
-        """Walk some sentences together: yields (m,) places of wanted events and K arrays (m, V) of what may be there.
+    def _steps(self, sentences: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Walk some sentences together: yields (m,) places of wanted events and (K, m, V) ln p of what may be there.
 
         A state cannot be cut: sentences that have ended go along with `</s>` until the last one ends.
         """
@@ -152,24 +154,34 @@ class DenseNormaliser:
             going = places < end
             rows = np.flatnonzero(going)[self._wanted[places[going]]]
             if len(rows):
-                yield places[rows], [self._logp(k, states[k], rows) for k in range(len(self.members))]
+                yield places[rows], log_distributions(self.members, states, self.ids, rows)
             words = np.where(going, self.corpus.ids[np.minimum(places, end - 1)], EOS).astype(np.int32)
             for k, (member, there) in enumerate(zip(self.members, self.ids)):
                 states[k] = member.advance(states[k], words if there is None else there[words])[1]
 
-    def _logp(self, k: int, state: Any, rows: np.ndarray) -> np.ndarray:
-        p, there = self.members[k].distribution(state)[rows], self.ids[k]
-        with np.errstate(divide="ignore"):
-            return np.log(p if there is None else p[:, there])
+
+def log_distributions(
+    members: Sequence[LanguageModel],
+    states: Sequence[Any],
+    ids: Sequence[np.ndarray | None],
+    rows: Any = slice(None),
+) -> np.ndarray:
+    """(K, m, V) ln p of each next event in some rows of the members' states, in the numbers of the words here."""
+    parts = (member.distribution(state)[rows] for member, state in zip(members, states))
+    with np.errstate(divide="ignore"):
+        return np.log(np.stack([p if there is None else p[:, there] for p, there in zip(parts, ids)]))
 
 
-def _moments(p: np.ndarray, logp: Sequence[np.ndarray]) -> np.ndarray:
-    """The totals of `Normaliser.sums` from (n, V) probabilities of the mixture and those of the members."""
-    x = np.stack([np.where(p > 0, part, 0.0) for part in logp])
-    mean = np.einsum("nv,knv->nk", p, x)
-    totals = np.zeros((len(x) + 1, len(x) + 1))
-    totals[1:, 0] = mean.sum(axis=0)
-    for k in range(len(x)):
-        for other in range(k + 1):
-            totals[k + 1, other + 1] = (p * (x[k] - mean[:, k, None]) * (x[other] - mean[:, other, None])).sum()
-    return totals
+def _summed(logp: np.ndarray, product: np.ndarray, size: int, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) ln Z of some histories and their totals, see `Normaliser.sums`."""
+    from lmmix.mix import _product_kernels as kernels
+
+    log_z = np.empty(len(product))
+
+    def sum_up(rows: tuple[int, int]) -> np.ndarray:
+        total = np.zeros((size, size))
+        kernels._sum_up(logp, product, *rows, size, log_z, total)
+        return total
+
+    parts = thread_map(sum_up, cut(len(product), PIECE_ROWS), threads if len(product) > PIECE_ROWS else 1)
+    return log_z, sum(parts, np.zeros((size, size)))

@@ -81,13 +81,20 @@ def _note_zeros(x, w, zero):
             zero[k] = w
 
 
+@kernel("void(f8[:, ::1])")
+def _clear(matrix):
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            matrix[i, j] = 0.0
+
+
 @kernel("f8(f8[:, ::1], f8[::1], f8[::1], f8[:, ::1], i8, i8[::1])")
 def _all_words(x, offset, weights, matrix, size, zero):
     """`matrix` becomes the sum over the vocabulary; returns its scale."""
     scale = -np.inf
     for w in range(x.shape[0]):
         scale = max(scale, _log_product(x, w, offset, weights))
-    matrix[:] = 0.0
+    _clear(matrix)
     for w in range(x.shape[0]):
         log_f = _log_product(x, w, offset, weights)
         if log_f == -np.inf:
@@ -97,25 +104,96 @@ def _all_words(x, offset, weights, matrix, size, zero):
     return scale
 
 
-@kernel("void(f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], f8, i8)")
-def _move(before, explicit, after, backoff, factor, size):
-    """`after` becomes factor · Σ f (z + b)(z + b)ᵀ of the words that `before` counts and `explicit` does not."""
+@kernel("i8(f8[:, ::1], i4[::1], f8[:, ::1], i8, i8)")
+def _put_back(x, old_word, old_x, filled, end):
+    """Undo what was written last, down to `end`; returns that."""
+    while filled > end:
+        filled -= 1
+        w = np.uint64(old_word[filled])
+        for k in range(x.shape[1]):
+            x[w, k] = old_x[filled, k]
+    return filled
+
+
+@kernel(
+    "i8(i4[::1], f8[::1], i8, i8, i8, i8, f8[::1], f8[::1], f8, f8[::1], f8[:, ::1], i4[::1], i4[::1], f8[:, ::1], "
+    "i8, f8[:, ::1], i8)"
+)
+def _write_words(
+    words, logp, lo, hi, row, member, above, here, scale, weights, x, stamp, old_word, old_x, filled, explicit, size
+):
+    """Write the words lo…hi that `member` knows into x, keep what was there, and add that to `explicit`.
+
+    `above` and `here` are the offsets of the history above, whose scale is given, and of this one.
+    """
+    for e in range(lo, hi):
+        w = np.uint64(words[e])
+        if w == np.uint64(BOS):
+            continue
+        if stamp[w] != row:
+            stamp[w] = row
+            old_word[filled] = words[e]
+            for k in range(x.shape[1]):
+                old_x[filled, k] = x[w, k]
+            log_f = _log_product(x, words[e], above, weights)
+            if log_f > -np.inf:
+                _add_outer(explicit, size, np.exp(log_f - scale), x, words[e], above)
+            filled += 1
+        x[w, member] = logp[e] - here[member]
+    return filled
+
+
+@kernel("f8(f8[:, ::1], i4[::1], i8, i8, f8[::1], f8[::1], f8, f8[::1])")
+def _largest(x, old_word, top, filled, offset, weights, least, log_f):
+    """The largest ln f of the words written, or `least`; log_f[i] becomes that of each."""
+    for i in range(top, filled):
+        log_f[i] = _log_product(x, old_word[i], offset, weights)
+        least = max(least, log_f[i])
+    return least
+
+
+@kernel("void(f8[:, ::1], i4[::1], i8, i8, f8[::1], f8, f8[::1], f8[:, ::1], i8, i8[::1])")
+def _add_words(x, old_word, top, filled, offset, scale, log_f, matrix, size, zero):
+    """Add f z zᵀ of the words written."""
+    for i in range(top, filled):
+        if log_f[i] > -np.inf:
+            _add_outer(matrix, size, np.exp(log_f[i] - scale), x, old_word[i], offset)
+        else:
+            _note_zeros(x, old_word[i], zero)
+
+
+@kernel("void(f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[:, ::1], i8, f8, i8)")
+def _move(before, explicit, after, backoff, row, factor, size):
+    """`after` becomes factor · Σ f (z + b)(z + b)ᵀ of the words that `before` counts and `explicit` does not.
+
+    b is backoff[row], with a 0 for the 1 of z.
+    """
     for i in range(size):
         for j in range(i + 1):
             after[i, j] = factor * (before[i, j] - explicit[i, j])
     for i in range(size - 1, 0, -1):
         for j in range(i, 0, -1):
-            after[i, j] += backoff[i - 1] * after[j, 0] + backoff[j - 1] * after[i, 0]
-            after[i, j] += backoff[i - 1] * backoff[j - 1] * after[0, 0]
+            after[i, j] += backoff[row, i - 1] * after[j, 0] + backoff[row, j - 1] * after[i, 0]
+            after[i, j] += backoff[row, i - 1] * backoff[row, j - 1] * after[0, 0]
     for i in range(1, size):
-        after[i, 0] += backoff[i - 1] * after[0, 0]
+        after[i, 0] += backoff[row, i - 1] * after[0, 0]
+
+
+@kernel("void(f8[:, ::1], f8, i8, f8[:, ::1])")
+def _add_moments(matrix, count, size, total):
+    """Add count · E[x] and count · Cov[x] to `total`."""
+    for i in range(1, size):
+        mean = matrix[i, 0] / matrix[0, 0]
+        total[i, 0] += count * mean
+        for j in range(1, i + 1):
+            total[i, j] += count * (matrix[i, j] / matrix[0, 0] - mean * matrix[j, 0] / matrix[0, 0])
 
 
 @kernel(
-    "void(i4[::1], f8[::1], i8[::1], f8[:, ::1], i8[::1], i8, f8[::1], f8[:, ::1], f8[::1], i8, "
+    "void(i4[::1], f8[::1], i8[::1], f8[:, ::1], i8[::1], i8, i8, f8[::1], f8[:, ::1], f8[::1], i8, "
     "f8[::1], f8[:, ::1], i8[::1])"
 )
-def _walk_histories(words, logp, place, backoff, depth, room, weights, x, counts, size, log_z, total, zero):
+def _walk_histories(words, logp, place, backoff, depth, levels, room, weights, x, counts, size, log_z, total, zero):
     """Go through a tree of joint histories, depth first; row 0 is the root, the empty contexts.
 
     Behind history `row`, model k knows words[place[row · K + k]…] with probabilities `logp`; the others have those of
@@ -126,64 +204,36 @@ def _walk_histories(words, logp, place, backoff, depth, room, weights, x, counts
     log_z[row] becomes the logarithm of the normaliser. The first column of `total` gets the sum of counts[row] · E[x],
     the rest that of counts[row] · Cov[x]. See `_note_zeros` about `zero`.
     """
-    members, levels = weights.size, depth.max() + 1
-    offset, scale = np.zeros((levels, members)), np.zeros(levels)
-    sums, explicit, added = np.zeros((levels, size, size)), np.zeros((size, size)), np.zeros((size, size))
+    members = weights.size
+    offset, scale, sums = np.zeros((levels, members)), np.zeros(levels), np.zeros((levels, size, size))
+    explicit = np.zeros((size, size))
     old_word, old_x, log_f = np.empty(room, np.int32), np.empty((room, members)), np.empty(room)
     end, filled = np.zeros(levels, np.int64), 0
-    stamp = np.full(x.shape[0], -1, np.int32)
+    stamp = np.zeros(x.shape[0], np.int32)
     for row in range(depth.size):
         d = depth[row]
         if d == 0:
             scale[0] = _all_words(x, offset[0], weights, sums[0], size, zero)
         else:
-            while filled > end[d - 1]:
-                filled -= 1
-                w = np.uint64(old_word[filled])
-                for k in range(members):
-                    x[w, k] = old_x[filled, k]
-            top = filled
-            offset[d] = offset[d - 1] + backoff[row]
-            explicit[:] = 0.0
-            for k in range(members):
-                for e in range(place[row * members + k], place[row * members + k + 1]):
-                    w = np.uint64(words[e])
-                    if w == np.uint64(BOS):
-                        continue
-                    if stamp[w] != row:
-                        stamp[w] = row
-                        old_word[filled] = w
-                        for i in range(members):
-                            old_x[filled, i] = x[w, i]
-                        before = _log_product(x, w, offset[d - 1], weights)
-                        if before > -np.inf:
-                            _add_outer(explicit, size, np.exp(before - scale[d - 1]), x, w, offset[d - 1])
-                        filled += 1
-                    x[w, k] = logp[e] - offset[d, k]
+            filled = top = _put_back(x, old_word, old_x, filled, end[d - 1])
             shift = scale[d - 1]
             for k in range(members):
+                offset[d, k] = offset[d - 1, k] + backoff[row, k]
                 shift += weights[k] * backoff[row, k]
-            scale[d] = shift
-            for i in range(top, filled):
-                log_f[i] = _log_product(x, old_word[i], offset[d], weights)
-                scale[d] = max(scale[d], log_f[i])
+            _clear(explicit)
+            for k in range(members):
+                lo, hi = place[row * members + k], place[row * members + k + 1]
+                filled = _write_words(
+                    words, logp, lo, hi, row, k, offset[d - 1], offset[d], scale[d - 1], weights, x, stamp,
+                    old_word, old_x, filled, explicit, size,
+                )  # fmt: skip
+            scale[d] = _largest(x, old_word, top, filled, offset[d], weights, shift, log_f)
             part = np.exp(shift - scale[d])
-            added[:] = 0.0
-            for i in range(top, filled):
-                if log_f[i] > -np.inf:
-                    _add_outer(added, size, np.exp(log_f[i] - scale[d]), x, old_word[i], offset[d])
-                else:
-                    _note_zeros(x, old_word[i], zero)
-            _move(sums[d - 1], explicit, sums[d], backoff[row], part, size)
-            sums[d] += added
+            _move(sums[d - 1], explicit, sums[d], backoff, row, part, size)
+            _add_words(x, old_word, top, filled, offset[d], scale[d], log_f, sums[d], size, zero)
             if not part * sums[d - 1, 0, 0] < LARGEST_PART * sums[d, 0, 0]:
                 scale[d] = _all_words(x, offset[d], weights, sums[d], size, zero)
         end[d] = filled
-        matrix = sums[d]
-        log_z[row] = scale[d] + np.log(matrix[0, 0])
+        log_z[row] = scale[d] + np.log(sums[d, 0, 0])
         if counts[row] > 0.0:
-            for i in range(1, size):
-                mean = matrix[i, 0] / matrix[0, 0]
-                total[i, 0] += counts[row] * mean
-                for j in range(1, i + 1):
-                    total[i, j] += counts[row] * (matrix[i, j] / matrix[0, 0] - mean * matrix[j, 0] / matrix[0, 0])
+            _add_moments(sums[d], counts[row], size, total)
