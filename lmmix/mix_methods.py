@@ -1,26 +1,29 @@
-"""Ways to find a mixture, by name: a held-out text as a matrix in, a mixture and what there is to tell out."""
+"""Ways to find a mixture, by name: a held-out text as a matrix in, a mixture and what there is to tell out.
+
+What a way needs is imported when it is used: optimisers are heavy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel
 from lmmix.logmath import perplexity
 from lmmix.mix.auto import choose
 from lmmix.mix.em import fit_em
-from lmmix.mix.fit_context import USUAL, fit_context, fit_own, fit_sentences
-from lmmix.mix.fit_gate import GateFit
-from lmmix.mix.gate import HiddenMap
+from lmmix.mix.features import USUAL
 from lmmix.mix.goal import WeightsFit
 from lmmix.mix.held_out import HeldOut
 from lmmix.mix.linear import LinearMixture
-from lmmix.mix.maps import fourier_map, nystroem_map
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.online import fit_online, regret
+
+if TYPE_CHECKING:
+    from lmmix.mix.fit_gate import GateFit
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ def _gate_facts(fit: GateFit) -> Facts:
 
 
 def _context(held: HeldOut, settings: MixSettings, make_map: Any = None, features: Sequence[str] = ()) -> Found:
+    from lmmix.mix.fit_context import fit_context
+
     mixture, fit = fit_context(
         held,
         features or settings.features,
@@ -141,31 +146,42 @@ def _buckets(held: HeldOut, settings: MixSettings) -> Found:
 
 
 def _counts(held: HeldOut, settings: MixSettings) -> Found:
+    from lmmix.mix.fit_context import fit_own
+
     mixture, fit = fit_own(held, "counts", tables=settings.tables, threads=settings.threads)
     return mixture, _gate_facts(fit)
 
 
 def _bayes(held: HeldOut, settings: MixSettings) -> Found:
-    window = settings.window or 2
+    from lmmix.mix.fit_context import fit_own
+
+    window = 2 if settings.window is None else settings.window
     mixture, fit = fit_own(held, "likelihood", scale=settings.scale, window=window, threads=settings.threads)
     return mixture, {**_gate_facts(fit), "window": window, "scale": float(fit.gate.theta[0, 0])}
 
 
 def _fourier(held: HeldOut, settings: MixSettings) -> Found:
+    from lmmix.mix.maps import fourier_map
+
     return _context(held, settings, lambda features, _: fourier_map(features, settings.units, seed=settings.seed))
 
 
 def _nystroem(held: HeldOut, settings: MixSettings) -> Found:
+    from lmmix.mix.maps import nystroem_map
+
     return _context(held, settings, lambda features, _: nystroem_map(features, settings.units, seed=settings.seed))
 
 
 def _network(held: HeldOut, settings: MixSettings) -> Found:
+    from lmmix.mix.gate import HiddenMap
     from lmmix.neural.gate import hidden_layer
 
     return _context(held, settings, lambda features, logp: HiddenMap(*hidden_layer(features, logp, seed=settings.seed)))
 
 
 def _sentence(held: HeldOut, settings: MixSettings) -> Found:
+    from lmmix.mix.fit_context import fit_sentences
+
     mixture, fit = fit_sentences(held, tolerance=settings.tolerance, threads=settings.threads)
     return mixture, {"weights": fit.weights.tolist(), "sentence_gap": fit.gap, "iterations": fit.iterations}
 
@@ -174,8 +190,9 @@ def _loglinear(held: HeldOut, settings: MixSettings) -> Found:
     from lmmix.mix.loglinear import fit_loglinear_mixture
 
     fit = fit_loglinear_mixture(held, threads=settings.threads)
-    facts = {"weights": fit.mixture.weights.tolist(), "newton_gap": fit.result.gap}
-    return fit.mixture, {**facts, "iterations": fit.result.iterations, "dropped": fit.dropped}
+    facts = {"weights": fit.mixture.weights.tolist(), "newton_gap": fit.result.gap, "dropped": fit.dropped}
+    curve = [{"ppl": perplexity(logp, fit.result.events)} for logp, _ in fit.result.curve]
+    return fit.mixture, {**facts, "iterations": fit.result.iterations, "curve": curve}
 
 
 def _online(held: HeldOut, settings: MixSettings) -> Found:

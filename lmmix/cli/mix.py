@@ -155,7 +155,13 @@ def _fit(
     big = load(target, tokenizer, threads) if target else None
     settings = MixSettings(**numbers, target=big, threads=threads)
     members = [load(path, tokenizer, threads) for path in models]
-    text = read_corpus(dev, tokenizer=members[0].vocab.tokenizer, errors=errors, replace_specials=replace_specials)
+    # With a vocabulary of its own the text keeps the spelling of words that the first model lacks, which others may know.
+    first = members[0].vocab
+    alike = spread is None and not any(hasattr(member, "over") for member in members)
+    vocab = first if alike else None
+    text = read_corpus(
+        dev, vocab, tokenizer=first.tokenizer, errors=errors, replace_specials=replace_specials, threads=threads
+    )
     return fit_mixture(
         members,
         text,

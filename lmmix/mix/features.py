@@ -59,6 +59,9 @@ KINDS: dict[str, tuple[str, Callable[[Histories, Column], np.ndarray]]] = {
 }
 """What features are called, what they say, and how they are computed."""
 
+USUAL = ("length", "backoff", "likelihood", "average")
+"""Features that need nothing but the models."""
+
 
 class FeatureSet:
     """The columns of some kinds of features for K members.

@@ -11,12 +11,10 @@ from scipy.optimize import minimize_scalar
 from lmmix.errors import SettingError
 from lmmix.mix.context import ContextMixture
 from lmmix.mix.em import fit_em
+from lmmix.mix.features import USUAL
 from lmmix.mix.fit_gate import GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.held_out import HeldOut
-
-USUAL = ("length", "backoff", "likelihood", "average")
-"""Features that need nothing but the models."""
 
 SEARCH = {"xatol": 0.02, "maxiter": 20}
 """How exactly the scale of a feature is looked for."""

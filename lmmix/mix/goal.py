@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import xlogy
 
 from lmmix.errors import SettingError
 from lmmix.logmath import perplexity
@@ -111,11 +110,17 @@ class Goal:
         """One pass over the events."""
         sums, total = self.events.sums(weights, curvature), self.events.total
         pull = np.divide(self.prior, weights, out=np.zeros(len(weights)), where=self.prior > 0)
-        value = sums.logp / total + float(xlogy(self.prior, weights).sum() + self.slope @ weights)
+        value = sums.logp / total + float(self._log_prior(weights) + self.slope @ weights)
         hessian = sums.hessian / total
         if curvature:
             hessian += np.diag(np.divide(pull, weights, out=np.zeros(len(weights)), where=self.prior > 0))
         return Point(weights, sums.logp, value, sums.ratio / total + pull + self.slope, hessian)
+
+    def _log_prior(self, weights: np.ndarray) -> float:
+        """Σ_k prior_k ln w_k, −inf where a weight with a prior is 0."""
+        counted = self.prior > 0
+        with np.errstate(divide="ignore"):
+            return float(self.prior[counted] @ np.log(weights[counted]))
 
 
 def goal_for(events: Events, prior: float | Sequence[float] | np.ndarray = 1.0) -> Goal:

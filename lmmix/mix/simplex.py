@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import nnls
 
 RANK = 1e-13
 """Eigenvalues below this part of the largest one are rounding errors."""
@@ -16,6 +15,9 @@ def nearest_on_simplex(gram: np.ndarray, goal: np.ndarray) -> np.ndarray:
     non-negative least squares (Lawson & Hanson 1974) of Bx = 0, 1ᵀx = 1 gives a multiple of the nearest w, since the
     best multiple s of any w leaves ‖Bw‖² / (1 + ‖Bw‖²). Exact as this is, it is best computed if ‖y‖ is about 1.
     """
+    # Few fits come here, and this import is a third of the time that others take to start.
+    from scipy.optimize import nnls
+
     # nnls works best on columns of length 1. Long ones are made so; short ones stay, so that 1ᵀx = 1 does not grow.
     size = np.sqrt(np.maximum(np.diag(gram), 1.0))
     values, vectors = np.linalg.eigh(gram / np.outer(size, size))
