@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from lmmix.errors import SettingError
 from lmmix.mix.context import ContextMixture
@@ -15,9 +14,6 @@ from lmmix.mix.features import USUAL
 from lmmix.mix.fit_gate import GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.held_out import HeldOut
-
-SEARCH = {"xatol": 0.02, "maxiter": 20}
-"""How exactly the scale of a feature is looked for."""
 
 
 def fit_context(
@@ -55,8 +51,8 @@ def fit_own(
     """Weights w_k(h) ∝ exp(bias_k + scale · f_k(h)) with one feature a member and only the bias to be found.
 
     With `counts` it is count merging (Bacchiani et al. 2006; MITLM's CM): w_k ∝ β_k c_k(h); with `likelihood` Bayesian
-    interpolation (SRILM's -bayes): w_k ∝ λ_k p_k(last `window` events)^scale. `scale` None: the best from 0, where the
-    weights are fixed, to 2. Raises SettingError.
+    interpolation (SRILM's -bayes): w_k ∝ λ_k p_k(last `window` events)^scale. `scale` None: it is found too,
+    from 0 on, where the weights are fixed. Raises SettingError.
     """
     if kind not in ("counts", "likelihood"):
         raise SettingError(
@@ -65,13 +61,9 @@ def fit_own(
     mixture = ContextMixture(held.members, None, (kind,), window, tables, held.paths)
     features = mixture.feature_matrix(held.corpus, held.logp)[held.kept]
 
-    def fit_with(scale: float) -> GateFit:
-        return fit_gate(held.rows, features, fixed=scale * np.eye(len(held.members)), threads=threads)
-
-    if scale is None:
-        bounded = minimize_scalar(lambda s: -fit_with(s).logp, bounds=(0.0, 2.0), method="bounded", options=SEARCH)
-        scale = float(bounded.x) if -bounded.fun >= fit_with(0.0).logp else 0.0
-    fit = fit_with(scale)
+    one_each = np.eye(len(held.members))
+    fixed = one_each if scale is None else scale * one_each
+    fit = fit_gate(held.rows, features, fixed=fixed, scaled=scale is None, threads=threads)
     mixture.gate = fit.gate
     return mixture, fit
 

@@ -212,4 +212,3 @@ def _print_methods(rows: Sequence[Row], methods: Sequence[str]) -> None:
             figures = [f"{figure(losses):+.2f}" for figure in (np.max, np.median, np.min)]
             print(_line(method, len(losses), int((losses > BOUND).sum()), *figures, chosen))
     print()
-

@@ -1,4 +1,4 @@
-"""The texts that ways of mixing are compared on: each with stretches to train on, to find mixtures on and to test on."""
+"""The texts that ways of mixing are compared on: stretches to train on, to find mixtures on and to test on."""
 
 from __future__ import annotations
 
