@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.optimize import minimize
 
 from lmmix.errors import SettingError
 from lmmix.logmath import perplexity
@@ -14,6 +13,7 @@ from lmmix.mix import _kernels as kernels
 from lmmix.mix.em import fit_em
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.goal import WeightsFit
+from lmmix.mix.minimise import minimise
 from lmmix.parallel import cut, thread_map
 
 PIECE_EVENTS = 1 << 13
@@ -23,6 +23,10 @@ TINY_SPREAD = 1e-9
 
 LEAST_WEIGHT = 1e-3
 """What a member has at first at least: from no weight there is no slope back."""
+
+
+ENOUGH = 0.01
+"""An iteration that gains less than this part of the tolerance is the last."""
 
 
 @dataclass(frozen=True)
@@ -106,21 +110,21 @@ def fit_gate(
     start = np.zeros(goal.parameters)
     start[: goal.members] = np.log(np.maximum(em.weights, LEAST_WEIGHT))
     curve: list[float] = []
-    found = minimize(
+    found = minimise(
         goal.cost,
         start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=lambda _: curve.append(goal.last_ppl),
-        options={"maxiter": max_iterations, "gtol": tolerance, "ftol": 1e-9},
+        max_iterations=max_iterations,
+        slope=tolerance,
+        change=ENOUGH * tolerance,
+        callback=lambda: curve.append(goal.last_ppl),
     )
     reached = goal.logp(found.x)
     bias, theta = goal.unscaled(found.x)
     if (fixed is None or scaled) and reached < em.logp:
         with np.errstate(divide="ignore"):
             bias, theta, reached = np.log(em.weights), np.zeros_like(theta), em.logp
-    slope = float(np.abs(found.jac).max())
-    return GateFit(Gate(bias, theta, mapping), reached, len(logp), em, len(curve), slope, curve)
+    slope = float(np.abs(found.gradient).max())
+    return GateFit(Gate(bias, theta, mapping), reached, len(logp), em, found.iterations, slope, curve)
 
 
 class _Goal:
