@@ -62,7 +62,7 @@ class MixSettings:
     features: Sequence[str] = USUAL
     window: int | None = None
     scale: float | None = None
-    prior: float = 1.0
+    prior: float = 0.2
     tables: Sequence[Any] = ()
     units: int = 100
     target: LanguageModel | None = None

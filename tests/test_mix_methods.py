@@ -10,11 +10,13 @@ import pytest
 from conformance import check_language_model
 from conftest import LINES, Run
 
+from lmmix.cli.mix import command
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import MissingDependencyError, SettingError
 from lmmix.lm import load
 from lmmix.mix import maps
 from lmmix.mix.auto import _choice, choose
+from lmmix.mix.fit_gate import PRIOR
 from lmmix.mix.gate import HiddenMap
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.linear import LinearMixture
@@ -90,6 +92,19 @@ class TestAuto:
         gain = (1 + noise).sum() / 4000
         assert row["gain"] == pytest.approx(gain) and row["error"] == pytest.approx(noise.std() * 20 / 4000)
         assert row["ppl"] == pytest.approx(np.exp(-(first + 1 + noise).sum() / 4000))
+
+    def test_of_many_ways_that_are_no_better_none_is_chosen(self) -> None:
+        rng = np.random.default_rng(3)
+        wrong = 0
+        for sentences in np.repeat([20, 100], 100):
+            first = rng.normal(-40, 10, sentences)
+            ways = {"em": first} | {name: first + rng.standard_t(3, sentences) for name in "abcd"}
+            wrong += _choice(ways, np.full(sentences, 10)).name != "em"
+        assert wrong <= 4
+
+    def test_default_prior_is_that_of_gates(self) -> None:
+        prior = next(option for option in command.params if option.name == "prior")
+        assert MixSettings().prior == PRIOR == prior.default
 
     def test_a_way_is_measured_on_what_it_was_not_fitted_to(self, held: HeldOut) -> None:
         seen: list[np.ndarray] = []

@@ -62,7 +62,7 @@ HALF_LIFE = 250.0
 @click.option("--counts", multiple=True, metavar="FILE.lmc", help="Counts of a model's text; once for each member.")
 @click.option("--window", type=int, metavar="N", help="Events that likelihoods look back; default: the sentence.")
 @click.option("--scale", type=float, metavar="X", help="Exponent of the likelihood (bayes); default: the best.")
-@click.option("--prior", type=float, default=1.0, show_default=True, help="Spread of the prior of gates.")
+@click.option("--prior", type=float, default=0.2, show_default=True, help="Spread of the prior of gates.")
 @click.option("--units", type=int, default=100, show_default=True, help="Size of the map (fourier, nystroem).")
 @click.option("--target", metavar="MODEL", help="The model to go towards (divergence, regression).")
 @click.option("--histories", type=int, metavar="N", help="Look at N histories (divergence, regression); default: all.")

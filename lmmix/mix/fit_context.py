@@ -11,7 +11,7 @@ from lmmix.errors import SettingError
 from lmmix.mix.context import ContextMixture
 from lmmix.mix.em import fit_em
 from lmmix.mix.features import USUAL
-from lmmix.mix.fit_gate import GateFit, fit_gate
+from lmmix.mix.fit_gate import PRIOR, GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.held_out import HeldOut
 
@@ -22,7 +22,7 @@ def fit_context(
     *,
     window: int | None = None,
     tables: Sequence[Any] = (),
-    prior: float = 1.0,
+    prior: float = PRIOR,
     make_map: Callable[[np.ndarray, np.ndarray], FeatureMap] | None = None,
     threads: int | None = None,
 ) -> tuple[ContextMixture, GateFit]:

@@ -6,7 +6,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,8 +15,8 @@ from bench_lib.texts import sentences_of
 PLACES = 6
 """Stretches of the novels, which hold 206 books in a row."""
 
-LIMIT = 5_000
-"""Lines of held-out and test texts at most."""
+LIMIT = 30_000
+"""Words of held-out and test texts at most."""
 
 
 class Texts(NamedTuple):
@@ -48,7 +48,7 @@ def plain(lines: list[str]) -> list[str]:
 
 def _in_three_files(folder: Path) -> Texts:
     train, held, test = (_lines(folder / f"{part}.txt.gz") for part in ("train", "valid", "test"))
-    return Texts(train, held[:LIMIT], test[:LIMIT])
+    return Texts(train, _first(held), _first(test))
 
 
 def _lines(path: Path) -> list[str]:
@@ -59,10 +59,15 @@ def _lines(path: Path) -> list[str]:
 def _cut(lines: list[str], first: float, second: float) -> Texts:
     """Stretches one after the other: up to those shares of the lines."""
     low, high = int(first * len(lines)), int(second * len(lines))
-    return Texts(lines[:low], lines[low:high][:LIMIT], lines[high:][:LIMIT])
+    return Texts(lines[:low], _first(lines[low:high]), _first(lines[high:]))
 
 
-def _novels(path: Path, train: int = 50_000, rest: int = 800) -> Texts:
+def _first(lines: list[str]) -> list[str]:
+    ends = accumulate(len(line.split()) for line in lines)
+    return [line for line, end in zip(lines, ends) if end <= LIMIT]
+
+
+def _novels(path: Path, train: int = 50_000, rest: int = 400) -> Texts:
     """Sentences of lower-case words: for each place lines to train on, and far behind them some of other books."""
     found = Texts([], [], [])
     with lzma.open(path, "rt", encoding="utf-8") as stream:
