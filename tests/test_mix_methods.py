@@ -10,7 +10,7 @@ import pytest
 from conformance import check_language_model
 from conftest import LINES, Run
 
-from lmmix.cli.mix import command
+from lmmix.cli import mix
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import MissingDependencyError, SettingError
 from lmmix.lm import load
@@ -103,7 +103,7 @@ class TestAuto:
         assert wrong <= 4
 
     def test_default_prior_is_that_of_gates(self) -> None:
-        prior = next(option for option in command.params if option.name == "prior")
+        prior = next(option for option in mix.command.params if option.name == "prior")
         assert MixSettings().prior == PRIOR == prior.default
 
     def test_a_way_is_measured_on_what_it_was_not_fitted_to(self, held: HeldOut) -> None:

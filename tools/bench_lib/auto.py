@@ -27,7 +27,7 @@ PARTS = 4
 SIZES = (20, 100, 500, None)
 """Sentences to find mixtures on; None: all."""
 
-DRAWS = {20: 3, 100: 2}
+DRAWS = {20: 5, 100: 3}
 """How many stretches of the held-out text of such a size, from different places."""
 
 BOUND = 0.5
