@@ -30,7 +30,7 @@ def merged_counts(counts: list[list[dict[int, int]]], scale: np.ndarray, p: np.n
     out = []
     for at, row in zip(counts, p):
         longest = max(length for of_model in at for length in of_model)
-        c = [max(of_model.get(longest, 0), 1e-3) for of_model in at]
+        c = [max(of_model.get(longest, 0), 0.5) for of_model in at]
         out.append(sum(b * n * q for b, n, q in zip(scale, c, row)) / sum(b * n for b, n in zip(scale, c)))
     return np.array(out)
 

@@ -58,10 +58,10 @@ def test_readme_commands_run(tmp_path: Path) -> None:
 
     for name in ("dev", "test"):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in NBEST))
-    use = [block for block in blocks(ROOT / "README.md", "sh") if "lmmix vocab" in block]
-    assert len(use) == 1
-    run_in(tmp_path, ["bash", "-euo", "pipefail", "-c", use[0]])
-    assert (tmp_path / "rescored.jsonl").is_file()
+    use = [block for block in blocks(ROOT / "README.md", "sh") if "\nlmmix " in block]
+    run_in(tmp_path, ["bash", "-euo", "pipefail", "-c", "\n".join(use)])
+    for written in ("rescored.jsonl", "both.arpa.gz", "weights-only.json"):
+        assert (tmp_path / written).is_file()
     for code in blocks(ROOT / "README.md", "python"):
         assert run_in(tmp_path, [sys.executable, "-c", code])
 

@@ -155,7 +155,7 @@ def _fit(
     big = load(target, tokenizer, threads) if target else None
     settings = MixSettings(**numbers, target=big, threads=threads)
     members = [load(path, tokenizer, threads) for path in models]
-    # With a vocabulary of its own the text keeps the spelling of words that the first model lacks, which others may know.
+    # In its own vocabulary the text keeps the spelling of words that the first model lacks, which others may know.
     first = members[0].vocab
     alike = spread is None and not any(hasattr(member, "over") for member in members)
     vocab = first if alike else None

@@ -13,8 +13,8 @@ from lmmix.mix.histories import Histories
 LONGEST = 5
 """Contexts of more words than that are one class."""
 
-LEAST_COUNT = 1e-3
-"""What counts as never seen."""
+LEAST_COUNT = 0.5
+"""What a history counts that was never seen: without anything, whoever saw it once would get all the weight."""
 
 
 class Column(NamedTuple):

@@ -48,17 +48,6 @@ class LinearMixture(InterpolatedMixture):
         """The weights."""
         return {"weights": self.weights.tolist()}
 
-    @classmethod
-    def from_parameters(
-        cls,
-        members: Sequence[LanguageModel],
-        parameters: dict[str, Any],
-        paths: Sequence[PathLike | None] | None,
-        folder: Path,
-    ) -> LinearMixture:
-        """See `Mixture.from_parameters`."""
-        return cls(members, [float(weight) for weight in parameters["weights"]], paths)
-
     def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
         """(K,) ln of the weights, which are the same before each event."""
         return self._log_weights

@@ -60,17 +60,6 @@ class LogLinearMixture(Mixture):
         """The weights."""
         return {"weights": self.weights.tolist()}
 
-    @classmethod
-    def from_parameters(
-        cls,
-        members: Sequence[LanguageModel],
-        parameters: dict[str, Any],
-        paths: Sequence[PathLike | None] | None,
-        folder: Path,
-    ) -> LogLinearMixture:
-        """See `Mixture.from_parameters`."""
-        return cls(members, [float(weight) for weight in parameters["weights"]], paths)
-
     def combine(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`, given (T, K) those of the members."""
         members, ids, events = self._some(self.members), self._some(self._ids), np.arange(len(corpus.ids))

@@ -72,10 +72,9 @@ class Mixture(ABC):
 
     @abstractmethod
     def parameters(self, folder: Path) -> dict[str, Any]:
-        """All but the members, as a file in `folder` holds it (JSON)."""
+        """All but the members, as a file in `folder` holds it (JSON): further arguments of the class, by name."""
 
     @classmethod
-    @abstractmethod
     def from_parameters(
         cls,
         members: Sequence[LanguageModel],
@@ -87,6 +86,7 @@ class Mixture(ABC):
 
         Raises SettingError, KeyError, TypeError or ValueError for parameters that describe none.
         """
+        return cls(members, paths=paths, **parameters)
 
     @abstractmethod
     def combine(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:

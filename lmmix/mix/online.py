@@ -72,19 +72,6 @@ class OnlineMixture(InterpolatedMixture):
         """Rule, rate, share and the weights at the start."""
         return {"weights": self.weights.tolist(), "rate": self.rate, "share": self.share, "rule": self.rule}
 
-    @classmethod
-    def from_parameters(
-        cls,
-        members: Sequence[LanguageModel],
-        parameters: dict[str, Any],
-        paths: Sequence[PathLike | None] | None,
-        folder: Path,
-    ) -> OnlineMixture:
-        """See `Mixture.from_parameters`."""
-        weights = [float(weight) for weight in parameters["weights"]]
-        rate, share = float(parameters["rate"]), float(parameters["share"])
-        return cls(members, weights, rate, share, str(parameters["rule"]), paths)
-
     def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
         """See `InterpolatedMixture.log_weights`."""
         return self._read(logp, self.weights.copy())

@@ -11,7 +11,7 @@ KENLM_VERSION = "0.3.0"
 
 
 def build() -> None:
-    """Download and compile lmplz, build_binary and query (cmake, Boost and Eigen headers needed)."""
+    """Download and compile lmplz, build_binary, query and interpolate (cmake, Boost and Eigen headers needed)."""
     RIVALS.mkdir(parents=True, exist_ok=True)
     package = f"kenlm=={KENLM_VERSION}"
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "kenlm", "-d", str(RIVALS), package]
@@ -19,4 +19,4 @@ def build() -> None:
     subprocess.run(["tar", "xf", f"kenlm-{KENLM_VERSION}.tar.gz"], cwd=RIVALS, check=True)
     source = RIVALS / f"kenlm-{KENLM_VERSION}"
     subprocess.run(["cmake", "-S", source, "-B", RIVALS, "-DCMAKE_BUILD_TYPE=Release"], check=True)
-    subprocess.run(["make", "-j2", "lmplz", "build_binary", "query"], cwd=RIVALS, check=True)
+    subprocess.run(["make", "-j2", "lmplz", "build_binary", "query", "interpolate"], cwd=RIVALS, check=True)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ENDS = re.compile(r"[.!?]+[\"'”’)\]]*\s+|\n\s*\n")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+"""Letters and inner apostrophes."""
 
 
 def normalise(source: Path, target: Path) -> None:
@@ -23,5 +24,5 @@ def normalise(source: Path, target: Path) -> None:
 def sentences_of(text: str) -> Iterator[list[str]]:
     """The words of each sentence: lower case, letters and inner apostrophes only."""
     for sentence in _ENDS.split(text):
-        if words := _WORD.findall(sentence.lower().replace("’", "'")):
+        if words := WORD.findall(sentence.lower().replace("’", "'")):
             yield words
