@@ -277,7 +277,7 @@ class TestMethods:
         text = corpus_from_lines(["the cat", "a mat"], models[0].vocab)
         with np.errstate(divide="ignore"):
             logp = np.log([[0.5, 0.1], [0, 0.2], [0.9, 0.1], [0.2, 0.2], [0.3, 0.1], [0.9, 0.8]])
-        mixture, em = fit_sentences(HeldOut(list(models[:2]), None, text, logp, np.arange(6)))
+        mixture, em = fit_sentences(HeldOut(list(models[:2]), None, ["a", "b"], text, logp, np.arange(6)))
         found = np.add.reduceat(mixture.combine(text, logp), text.offsets[:-1])
         expected = np.log([0.1 * 0.2 * 0.1 * em.weights[1], [0.054, 0.016] @ em.weights])
         np.testing.assert_allclose(found, expected, rtol=1e-9)

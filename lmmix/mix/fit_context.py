@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from lmmix.errors import SettingError
+from lmmix.errors import InputError, SettingError
 from lmmix.mix.context import ContextMixture
 from lmmix.mix.em import fit_em
+from lmmix.mix.events import ZeroEventError
 from lmmix.mix.features import USUAL
 from lmmix.mix.fit_gate import PRIOR, GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
-from lmmix.mix.held_out import HeldOut
+from lmmix.mix.held_out import HeldOut, line_of
 
 
 def fit_context(
@@ -58,9 +59,10 @@ def fit_own(
         raise SettingError(
             f"the feature is {kind!r}; it must be counts or likelihood, which say something of one member"
         )
+    if scale is not None and not 0 <= scale < np.inf:
+        raise SettingError(f"scale is {scale}; it must be a number, 0 or more")
     mixture = ContextMixture(held.members, None, (kind,), window, tables, held.paths)
     features = mixture.feature_matrix(held.corpus, held.logp)[held.kept]
-
     one_each = np.eye(len(held.members))
     fixed = one_each if scale is None else scale * one_each
     fit = fit_gate(held.rows, features, fixed=fixed, scaled=scale is None, threads=threads)
@@ -77,7 +79,12 @@ def fit_sentences(held: HeldOut, *, tolerance: float = 1e-6, threads: int | None
     counted = np.zeros(len(held.logp), bool)
     counted[held.kept] = True
     sums = np.add.reduceat(np.where(counted[:, None], held.logp, 0.0), held.corpus.offsets[:-1])
-    em = fit_em(sums, tolerance=tolerance, threads=threads)
+    try:
+        em = fit_em(sums, tolerance=tolerance, threads=threads)
+    except ZeroEventError as error:
+        raise InputError(
+            f"the sentence in {line_of(held.corpus, error.row)} of the held-out text has probability 0 in every model"
+        ) from None
     with np.errstate(divide="ignore"):
         gate = Gate(np.log(em.weights), np.eye(len(held.members)))
     return ContextMixture(held.members, gate, ("likelihood",), None, (), held.paths), em

@@ -40,7 +40,7 @@ class GateFit:
     ----------
     gate : Gate
     logp : float
-        ln-likelihood of the events; never below that of the best fixed weights.
+        ln-likelihood of the events; where θ is free, never below that of the best fixed weights.
     events : int
     em : WeightsFit
         The best fixed weights of the same events.
