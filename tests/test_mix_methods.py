@@ -101,8 +101,9 @@ class TestAuto:
         first = rng.normal(-20, 5, 400)
         events = np.full(400, 10)
         noise = rng.normal(0.005, 1, 400)
-        assert _choice({"em": first, "other": first + noise}, events).name == "em"
-        choice = _choice({"em": first, "other": first + noise, "third": first + 1 + noise}, events)
+        one = {"em": 1, "other": 1, "third": 400}
+        assert _choice({"em": first, "other": first + noise}, events, one).name == "em"
+        choice = _choice({"em": first, "other": first + noise, "third": first + 1 + noise}, events, one)
         assert choice.name == "third"
         row = choice.table[2]
         gain = (1 + noise).sum() / 4000
@@ -115,8 +116,18 @@ class TestAuto:
         for sentences in np.repeat([20, 100], 100):
             first = rng.normal(-40, 10, sentences)
             ways = {"em": first} | {name: first + rng.standard_t(3, sentences) for name in "abcd"}
-            wrong += _choice(ways, np.full(sentences, 10)).name != "em"
+            wrong += _choice(ways, np.full(sentences, 10), dict.fromkeys(ways, 3)).name != "em"
         assert wrong <= 4
+
+    def test_few_sentences_do_not_choose_a_way_with_many_numbers(self, held: HeldOut) -> None:
+        first = np.zeros(20)
+        sums, events = {"em": first, "few": first + 0.5, "many": first + 1}, np.full(20, 10)
+        assert _choice(sums, events, {"em": 3, "few": 4, "many": 20}).name == "many"
+        assert _choice(sums, events, {"em": 3, "few": 4, "many": 21}).name == "few"
+        numbers = {row["method"]: row["numbers"] for row in METHODS["auto"](held, MixSettings())[1]["cross_validation"]}
+        # Weights, a scale a model, or so much for each of at most 2 + 1 + 0 lengths of contexts, and 8 columns more.
+        assert numbers["em"] == 3 and numbers["bayes"] == 6 and 6 < numbers["buckets"] <= 12
+        assert 12 < numbers["context"] <= 36
 
     def test_default_prior_is_that_of_gates(self) -> None:
         prior = next(option for option in mix.command.params if option.name == "prior")

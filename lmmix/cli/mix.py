@@ -237,8 +237,11 @@ def _print_selection(rows: list[dict[str, Any]]) -> None:
 
 def _print_choice(chosen: str, table: list[dict[str, Any]]) -> None:
     click.echo(f"chosen by cross-validation: {chosen}")
-    rows = [[row["method"], f"{row['ppl']:.3f}", f"{row['gain']:.5f}", f"{row['error']:.5f}"] for row in table]
-    print_table(["method", "perplexity", "gain", "± (nats)"], rows)
+    rows = [
+        [row["method"], f"{row['ppl']:.3f}", f"{row['gain']:.5f}", f"{row['error']:.5f}", str(row["numbers"])]
+        for row in table
+    ]
+    print_table(["method", "perplexity", "gain", "± (nats)", "numbers"], rows)
 
 
 def _show(fit: MixtureFit, seen: MixReport) -> None:

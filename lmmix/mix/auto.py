@@ -28,7 +28,8 @@ class Choice:
     ----------
     name : str
     table : list of dict
-        `method`, `ppl` (cross-validated), `gain` (nats per event over the first way) and its standard error `error`.
+        `method`, `ppl` (cross-validated), `gain` (nats per event over the first way), its standard error `error`, and
+        how many `numbers` the way has to find.
     """
 
     name: str
@@ -39,7 +40,9 @@ def choose(ways: Mapping[str, Callable[[HeldOut], Mixture]], held: HeldOut, fold
     """The way that predicts best what it was not fitted to; an earlier, simpler one unless another is surely better.
 
     The text is cut into `folds` stretches of sentences; each way is fitted on all but one and measured on that. The
-    standard error is that of the mean difference of sentences, which are taken as independent.
+    standard error is that of the mean difference of sentences, which are taken as independent. A way that has more
+    numbers to find than there are sentences is measured, but not chosen: what it gains on a few sentences, which mostly
+    stand side by side in one text, says little of others.
     """
     sentences = held.corpus.n_sentences
     folds = min(folds, sentences)
@@ -48,19 +51,22 @@ def choose(ways: Mapping[str, Callable[[HeldOut], Mixture]], held: HeldOut, fold
     fold = np.arange(sentences) * folds // sentences
     events = np.bincount(held.corpus.sentence_of()[held.kept], minlength=sentences)
     sums = {name: np.zeros(sentences) for name in ways}
+    numbers = dict.fromkeys(ways, 0)
     for number in range(folds):
         rest, part = held.part(fold != number), held.part(fold == number)
         if not rest.events:
             continue
         for name, fit in ways.items():
             logp = np.zeros(len(part.logp))
-            logp[part.kept] = fit(rest).combine(part.corpus, part.logp)[part.kept]
+            mixture = fit(rest)
+            numbers[name] = max(numbers[name], mixture.free_numbers)
+            logp[part.kept] = mixture.combine(part.corpus, part.logp)[part.kept]
             sums[name][fold == number] = np.add.reduceat(logp, part.corpus.offsets[:-1])
-    return _choice(sums, events)
+    return _choice(sums, events, numbers)
 
 
-def _choice(sums: dict[str, np.ndarray], events: np.ndarray) -> Choice:
-    """The choice, given ln p of each sentence (S,) under each way and its events (S,)."""
+def _choice(sums: dict[str, np.ndarray], events: np.ndarray, numbers: dict[str, int]) -> Choice:
+    """The choice, given ln p of each sentence (S,) under each way, its events (S,), and the ways' numbers to find."""
     total = events.sum()
     names = list(sums)
     best, first = names[0], sums[names[0]]
@@ -68,9 +74,9 @@ def _choice(sums: dict[str, np.ndarray], events: np.ndarray) -> Choice:
     for name in names:
         ppl = float(np.exp(-sums[name].sum() / total))
         gain, error = _difference(sums[name] - first, total)
-        table.append({"method": name, "ppl": ppl, "gain": gain, "error": error})
+        table.append({"method": name, "ppl": ppl, "gain": gain, "error": error, "numbers": numbers[name]})
         more, doubt = _difference(sums[name] - sums[best], total)
-        if more > SURE * doubt:
+        if more > SURE * doubt and numbers[name] <= len(events):
             best = name
     return Choice(best, table)
 

@@ -69,6 +69,11 @@ class ContextMixture(InterpolatedMixture):
         self.gate = gate or Gate(np.zeros(len(self.members)), np.zeros((len(self.members), len(self.features.columns))))
         self._historian = Historian(self.members, window, self.tables)
 
+    @property
+    def free_numbers(self) -> int:
+        """One a member, and all of θ that is not 0."""
+        return len(self.members) + int(np.count_nonzero(self.gate.theta))
+
     def parameter_signature(self) -> str:
         """The features, and a digest of the gate."""
         digest = hashlib.sha256(json.dumps(self.gate.as_json()).encode()).hexdigest()[:12]

@@ -61,6 +61,11 @@ class Mixture(ABC):
         return [_name(k, member, path) for k, (member, path) in enumerate(zip(self.members, paths))]
 
     @property
+    def free_numbers(self) -> int:
+        """How many numbers were found on held-out text: one a member, where a subclass has no more."""
+        return len(self.members)
+
+    @property
     def signature(self) -> str:
         """The combination, its parameters, and the signatures of the members."""
         members = ";".join(f"[{member.signature}]" for member in self.members)
