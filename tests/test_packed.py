@@ -87,9 +87,7 @@ def check_same_contexts(packed: PackedModel, model: BackoffModel, text: Corpus) 
     chains, nodes = packed.contexts(text, 1), model.contexts(text, 1)
     assert packed.longest_context == model.longest_context
     np.testing.assert_array_equal(packed.context_lengths(chains), model.context_lengths(nodes))
-    np.testing.assert_array_equal(
-        packed.context_backoffs(chains), model.context_backoffs(nodes).astype(np.float32) if model.order > 1 else 0
-    )
+    np.testing.assert_array_equal(packed.context_backoffs(chains), model.context_backoffs(nodes).astype(np.float32))
     state = packed.start(1)
     for word, chain in zip(text.recode(packed.vocab).ids, chains):
         np.testing.assert_array_equal(state[0], chain)

@@ -15,6 +15,7 @@ from lmmix.mix.features import USUAL
 from lmmix.mix.fit_gate import GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.held_out import HeldOut
+from lmmix.mix.histories import offers
 
 SEARCH = {"xatol": 0.02, "maxiter": 20}
 """How exactly the scale of a feature is looked for."""
@@ -32,11 +33,14 @@ def fit_context(
 ) -> tuple[ContextMixture, GateFit]:
     """Weights from features with θ free: generalised linear interpolation, bucketed weights.
 
-    See `ContextMixture` for `kinds`, `window` and `tables`, `fit_gate` for `prior`. With `make_map(features, logp)` the
-    features go through the map that it makes of those of the text. Raises SettingError.
+    See `ContextMixture` for `kinds`, `window` and `tables`, `fit_gate` for `prior`. The usual kinds are those of them
+    that say something of a model here. With `make_map(features, logp)` the features go through the map that it makes
+    of those of the text. Raises SettingError.
     """
+    if tuple(kinds) == USUAL:
+        kinds = [kind for kind in kinds if any(offers(member, kind) for member in held.members)]
     mixture = ContextMixture(held.members, None, kinds, window, tables, held.paths)
-    features = mixture.feature_matrix(held.corpus, held.logp)[held.kept]
+    features = mixture.feature_matrix(held.corpus, held.logp, threads)[held.kept]
     mapping = make_map(features, held.rows) if make_map else None
     fit = fit_gate(held.rows, features, mapping=mapping, prior=prior, threads=threads)
     mixture.gate = fit.gate
@@ -63,7 +67,7 @@ def fit_own(
             f"the feature is {kind!r}; it must be counts or likelihood, which say something of one member"
         )
     mixture = ContextMixture(held.members, None, (kind,), window, tables, held.paths)
-    features = mixture.feature_matrix(held.corpus, held.logp)[held.kept]
+    features = mixture.feature_matrix(held.corpus, held.logp, threads)[held.kept]
 
     def fit_with(scale: float) -> GateFit:
         return fit_gate(held.rows, features, fixed=scale * np.eye(len(held.members)), threads=threads)
