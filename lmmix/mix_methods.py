@@ -6,7 +6,7 @@ What a way needs is imported when it is used: optimisers are heavy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ class MixSettings:
     features: Sequence[str] = USUAL
     window: int | None = None
     scale: float | None = None
-    prior: float = 1.0
+    prior: float = 0.2
     tables: Sequence[Any] = ()
     units: int = 100
     target: LanguageModel | None = None
@@ -73,18 +73,17 @@ class MixSettings:
 
 
 Facts = dict[str, Any]
-Found = tuple[Mixture, Facts]
+Found = tuple[Mixture, Facts, HeldOut]
+"""A mixture, what there is to tell of it, and the held-out text with those events kept on which it was found."""
+
 Method = Callable[[HeldOut, MixSettings], Found]
 
 
 def _static(fit: Callable[..., WeightsFit], held: HeldOut, settings: MixSettings) -> Found:
     found = fit(held.rows, prior=settings.dirichlet, tolerance=settings.tolerance, threads=settings.threads)
-    return LinearMixture(held.members, found.weights, held.paths), _weights_facts(found)
-
-
-def _weights_facts(fit: WeightsFit) -> Facts:
-    curve = [{"ppl": perplexity(logp, fit.events), "gap": gap} for logp, gap in fit.curve]
-    return {"weights": fit.weights.tolist(), "gap": fit.gap, "iterations": fit.iterations, "curve": curve}
+    curve = [{"ppl": perplexity(logp, found.events), "gap": gap} for logp, gap in found.curve]
+    facts = {"weights": found.weights.tolist(), "gap": found.gap, "iterations": found.iterations, "curve": curve}
+    return LinearMixture(held.members, found.weights, held.paths), facts, held
 
 
 def _newton(held: HeldOut, settings: MixSettings) -> Found:
@@ -106,7 +105,7 @@ def _regression(held: HeldOut, settings: MixSettings) -> Found:
         held.members, held.corpus, settings.target, histories=settings.histories, seed=settings.seed
     )
     facts = {"weights": found.weights.tolist(), "coefficients": found.coefficients.tolist(), "loss": found.loss}
-    return LinearMixture(held.members, found.weights, held.paths), {**facts, "loss_gap": found.gap}
+    return LinearMixture(held.members, found.weights, held.paths), {**facts, "loss_gap": found.gap}, held
 
 
 def _divergence(held: HeldOut, settings: MixSettings) -> Found:
@@ -119,7 +118,8 @@ def _divergence(held: HeldOut, settings: MixSettings) -> Found:
         prior=settings.dirichlet, tolerance=settings.tolerance,
     )  # fmt: skip
     mixture = LinearMixture(held.members, found.fit.weights, held.paths)
-    return mixture, {**_weights_facts(found.fit), "divergence": found.divergence, "target_entropy": found.entropy}
+    facts = {"weights": found.fit.weights.tolist(), "divergence_gap": found.fit.gap, "iterations": found.fit.iterations}
+    return mixture, {**facts, "divergence": found.divergence, "target_entropy": found.entropy}, held
 
 
 def _gate_facts(fit: GateFit) -> Facts:
@@ -139,7 +139,7 @@ def _context(held: HeldOut, settings: MixSettings, make_map: Any = None, feature
         make_map=make_map,
         threads=settings.threads,
     )
-    return mixture, _gate_facts(fit)
+    return mixture, _gate_facts(fit), held
 
 
 def _buckets(held: HeldOut, settings: MixSettings) -> Found:
@@ -150,7 +150,7 @@ def _counts(held: HeldOut, settings: MixSettings) -> Found:
     from lmmix.mix.fit_context import fit_own
 
     mixture, fit = fit_own(held, "counts", tables=settings.tables, threads=settings.threads)
-    return mixture, _gate_facts(fit)
+    return mixture, _gate_facts(fit), held
 
 
 def _bayes(held: HeldOut, settings: MixSettings) -> Found:
@@ -158,7 +158,7 @@ def _bayes(held: HeldOut, settings: MixSettings) -> Found:
 
     window = 2 if settings.window is None else settings.window
     mixture, fit = fit_own(held, "likelihood", scale=settings.scale, window=window, threads=settings.threads)
-    return mixture, {**_gate_facts(fit), "window": window, "scale": float(fit.gate.theta[0, 0])}
+    return mixture, {**_gate_facts(fit), "window": window, "scale": float(fit.gate.theta[0, 0])}, held
 
 
 def _fourier(held: HeldOut, settings: MixSettings) -> Found:
@@ -184,7 +184,7 @@ def _sentence(held: HeldOut, settings: MixSettings) -> Found:
     from lmmix.mix.fit_context import fit_sentences
 
     mixture, fit = fit_sentences(held, tolerance=settings.tolerance, threads=settings.threads)
-    return mixture, {"weights": fit.weights.tolist(), "sentence_gap": fit.gap, "iterations": fit.iterations}
+    return mixture, {"weights": fit.weights.tolist(), "sentence_gap": fit.gap, "iterations": fit.iterations}, held
 
 
 def _loglinear(held: HeldOut, settings: MixSettings) -> Found:
@@ -193,7 +193,9 @@ def _loglinear(held: HeldOut, settings: MixSettings) -> Found:
     fit = fit_loglinear_mixture(held, threads=settings.threads)
     facts = {"weights": fit.mixture.weights.tolist(), "newton_gap": fit.result.gap, "dropped": fit.dropped}
     curve = [{"ppl": perplexity(logp, fit.result.events)} for logp, _ in fit.result.curve]
-    return fit.mixture, {**facts, "iterations": fit.result.iterations, "curve": curve}
+    facts |= {"iterations": fit.result.iterations, "curve": curve}
+    # A product has no place for an event to which one model gives nothing.
+    return fit.mixture, facts, replace(held, kept=fit.events)
 
 
 def _online(held: HeldOut, settings: MixSettings) -> Found:
@@ -201,7 +203,7 @@ def _online(held: HeldOut, settings: MixSettings) -> Found:
     mixture = fit_online(held.members, held.corpus, held.logp, em.weights, paths=held.paths)
     found = regret(mixture, held.corpus, held.logp)
     facts = {"weights": em.weights.tolist(), "rate": mixture.rate, "share": mixture.share}
-    return mixture, {**facts, "linear_ppl": em.ppl, "regret_per_event": found.per_event}
+    return mixture, {**facts, "linear_ppl": em.ppl, "regret_per_event": found.per_event}, held
 
 
 def _auto(held: HeldOut, settings: MixSettings) -> Found:
@@ -211,8 +213,8 @@ def _auto(held: HeldOut, settings: MixSettings) -> Found:
     }
     names = [name for name in AUTO if possible.get(name, True)]
     choice = choose({name: partial(_mixture_of, METHODS[name], settings) for name in names}, held)
-    mixture, facts = METHODS[choice.name](held, settings)
-    return mixture, {**facts, "chosen": choice.name, "cross_validation": choice.table}
+    mixture, facts, held = METHODS[choice.name](held, settings)
+    return mixture, {**facts, "chosen": choice.name, "cross_validation": choice.table}, held
 
 
 def _mixture_of(method: Method, settings: MixSettings, held: HeldOut) -> Mixture:

@@ -7,15 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from lmmix.corpus import Corpus
-from lmmix.errors import SettingError
+from lmmix.errors import EventSpaceError, SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel, described, load_count_table
 from lmmix.logmath import perplexity
 from lmmix.mix.held_out import HeldOut, score_held_out
-from lmmix.mix.linear import LinearMixture
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.select import select_members
 from lmmix.mix.union import one_event_space
@@ -105,14 +102,19 @@ def fit_mixture(
     members += [described(description, members[0].vocab) for description in described_members]
     if paths is not None:
         paths = [*paths, *(None for _ in described_members)]
-    held = score_held_out(members, dev, paths, settings.threads)
+    try:
+        held = score_held_out(members, dev, paths, settings.threads)
+    except EventSpaceError as error:
+        raise EventSpaceError(f"{error}, or mix them over the union (--spread chars)") from None
+    if counts:
+        settings = replace(settings, tables=_tables(counts, held))
     selection: dict[str, Any] = {}
     if min_gain is not None or max_members is not None:
-        held, selection = _selected(held, min_gain or 0.0, max_members, settings)
-    if counts:
-        settings = replace(settings, tables=[load_count_table(path, held.corpus.vocab) for path in counts])
+        held, kept, selection = _selected(held, min_gain or 0.0, max_members, settings)
+        if counts:
+            settings = replace(settings, tables=[settings.tables[k] for k in kept])
     started = time.perf_counter()
-    mixture, facts = METHODS[method](held, settings)
+    mixture, facts, held = METHODS[method](held, settings)
     seconds = time.perf_counter() - started
     ppl = perplexity(held.events * held.mean_logp(mixture), held.events)
     return MixtureFit(
@@ -120,17 +122,22 @@ def fit_mixture(
     )
 
 
+def _tables(counts: Sequence[PathLike], held: HeldOut) -> list[Any]:
+    if len(counts) != len(held.members):
+        raise SettingError(
+            f"there are {len(counts)} files of counts for {len(held.members)} members ({', '.join(held.names)}); each "
+            "member needs one, so caches and counts do not go together"
+        )
+    return [load_count_table(path, held.corpus.vocab) for path in counts]
+
+
 def _selected(
     held: HeldOut, min_gain: float, max_members: int | None, settings: MixSettings
-) -> tuple[HeldOut, dict[str, Any]]:
-    """The held-out text under those models that are worth it, and the gains of all of them."""
-    names = LinearMixture(held.members, np.full(len(held.members), 1 / len(held.members)), held.paths).names
+) -> tuple[HeldOut, list[int], dict[str, Any]]:
+    """The held-out text under those models that are worth it, which they are, and the gains of all of them."""
     found = select_members(
-        held.rows, names, min_gain=min_gain, max_members=max_members,
+        held.rows, held.names, min_gain=min_gain, max_members=max_members,
         tolerance=settings.tolerance, threads=settings.threads,
     )  # fmt: skip
-    kept = found.kept
-    paths = None if held.paths is None else [held.paths[k] for k in kept]
     rows = [{"model": row.name, "gain_percent": row.gain_percent, "dropped": row.dropped} for row in found.members]
-    logp = np.ascontiguousarray(held.logp[:, kept])
-    return replace(held, members=[held.members[k] for k in kept], paths=paths, logp=logp), {"selection": rows}
+    return held.of_members(found.kept), found.kept, {"selection": rows}

@@ -50,11 +50,12 @@ def thread_count(threads: int | None) -> int:
 
 def thread_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int | None) -> list[Result]:
     """`[function(x) for x in items]`, in that order, on a few threads."""
-    count = thread_count(threads)
-    if count == 1:
-        return [function(item) for item in items]
+    work = list(items)
+    count = min(thread_count(threads), len(work))
+    if count <= 1:
+        return [function(item) for item in work]
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(function, items))
+        return list(pool.map(function, work))
 
 
 def thread_imap(function: Callable[[Item], Result], items: Iterable[Item], threads: int | None) -> Iterator[Result]:

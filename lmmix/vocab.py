@@ -164,7 +164,7 @@ class Vocab:
         raise EventSpaceError(
             f"{mine} and {others} have different vocabularies ({len(self)} and {len(other)} words; "
             f"{only_here} only in the first, {only_there} only in the second), so their probabilities do not "
-            "compare; train both with one --vocab, or widen them to the union (lmmix mix --spread chars)"
+            "compare; train both with one --vocab"
         )
 
 

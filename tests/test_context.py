@@ -248,6 +248,16 @@ class TestGate:
             measured = (goal.cost(x + step)[0] - goal.cost(x - step)[0]) / 2e-5
             assert slope[i] == pytest.approx(measured, abs=1e-6)
 
+    @given(st.integers(0, 10**6), st.integers(1, 4))
+    def test_gradient_in_the_scale_equals_finite_differences(self, seed: int, members: int) -> None:
+        rng = np.random.default_rng(seed)
+        logp, features = rng.normal(-5, 2, (20, members)), rng.normal(1, 2, (20, members))
+        goal = _Goal(logp, features, rng.normal(size=(members, members)), 1.0, 1, scaled=True)
+        x = rng.normal(0, 1, members + 1)
+        step = np.append(np.zeros(members), 1e-5)
+        measured = (goal.cost(x + step)[0] - goal.cost(x - step)[0]) / 2e-5
+        assert goal.cost(x)[1][-1] == pytest.approx(measured, abs=1e-6)
+
     def test_likelihood_equals_naive(self) -> None:
         rng = np.random.default_rng(0)
         logp, features = rng.normal(-5, 2, (50, 3)), rng.normal(1, 2, (50, 2))
@@ -310,6 +320,11 @@ class TestMethods:
         _, fit = fit_own(held, "likelihood", scale=None, window=2)
         assert fit.logp >= fit.em.logp - 1e-5 * held.events
 
+    def test_no_scale_of_bayes_is_better(self, held: HeldOut) -> None:
+        best = fit_own(held, "likelihood", scale=None, window=1)[1]
+        for scale in (0.0, 0.1, 0.3, 0.6, 1.0, 1.5):
+            assert fit_own(held, "likelihood", scale=scale, window=1)[1].logp <= best.logp + 1e-6 * held.events
+
     def test_counts_equal_naive(self, models: list[BackoffModel], corpus: Corpus, tables: list[Path]) -> None:
         held = score_held_out(models[:2], corpus_from_lines(DEV))
         mixture, fit = fit_own(held, "counts", tables=[load_context_counts(path, corpus.vocab) for path in tables])
@@ -332,7 +347,7 @@ class TestMethods:
         text = corpus_from_lines(["the cat", "a mat"], models[0].vocab)
         with np.errstate(divide="ignore"):
             logp = np.log([[0.5, 0.1], [0, 0.2], [0.9, 0.1], [0.2, 0.2], [0.3, 0.1], [0.9, 0.8]])
-        mixture, em = fit_sentences(HeldOut(list(models[:2]), None, text, logp, np.arange(6)))
+        mixture, em = fit_sentences(HeldOut(list(models[:2]), None, ["a", "b"], text, logp, np.arange(6)))
         found = np.add.reduceat(mixture.combine(text, logp), text.offsets[:-1])
         expected = np.log([0.1 * 0.2 * 0.1 * em.weights[1], [0.054, 0.016] @ em.weights])
         np.testing.assert_allclose(found, expected, rtol=1e-9)

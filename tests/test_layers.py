@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import inspect
 import subprocess
 import sys
@@ -129,3 +130,11 @@ def test_public_names_stay_what_they_are() -> None:
     for name in lmmix.__all__:
         first = getattr(lmmix, name)
         assert not inspect.ismodule(first) and getattr(lmmix, name) is first
+
+
+def test_every_room_is_installed() -> None:
+    config = configparser.ConfigParser()
+    config.read(PACKAGE.parent / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    rooms = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert listed == rooms | {"lmmix.demo_data"}

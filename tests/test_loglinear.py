@@ -82,7 +82,7 @@ def test_sums_equal_brute_force(
     mean = sum((naive.mean(row, weights) for row in possible), np.zeros(3))
     covariance = sum((naive.covariance(row, weights) for row in possible), np.zeros((3, 3)))
     chosen = np.flatnonzero(expected > -np.inf)
-    with mock.patch.multiple(joint, PIECE_WORDS=5), mock.patch.multiple(normalise, BATCH_CELLS=30):
+    with mock.patch.multiple(joint, PIECE_WORDS=5, ONE_THREAD=0), mock.patch.multiple(normalise, BATCH_CELLS=30):
         fast = joined(members, text, chosen)
         for histories in (fast, DenseNormaliser(members, [None] * 3, text, chosen)):
             log_z, totals, _ = histories.sums(np.array(weights))
@@ -113,6 +113,15 @@ def test_gradient_and_hessian_are_finite_differences(exact: tuple[list[BackoffMo
         assert (up[0].sum() - down[0].sum()) / (2 * step) == pytest.approx(totals[1 + k, 0], rel=1e-8)
         slope = (up[1][1:, 0] - down[1][1:, 0]) / (2 * step)
         np.testing.assert_allclose(slope[: k + 1], totals[1 + k, 1 : 2 + k], rtol=1e-7)
+
+
+def test_threads_do_not_matter(exact: tuple[list[BackoffModel], Corpus]) -> None:
+    members, text = exact
+    weights = np.array([0.4, -0.2, 0.7])
+    with mock.patch.multiple(joint, PIECE_WORDS=5, ONE_THREAD=0):
+        one, two = (joined(members, text, everywhere(text)).sums(weights, True, threads) for threads in (1, 2))
+    for alone, together in zip(one, two):
+        np.testing.assert_array_equal(alone, together)
 
 
 def test_words_may_be_numbered_differently(corpus: Corpus) -> None:

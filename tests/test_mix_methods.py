@@ -10,11 +10,13 @@ import pytest
 from conformance import check_language_model
 from conftest import LINES, Run
 
+from lmmix.cli import mix
 from lmmix.corpus import Corpus, corpus_from_lines
-from lmmix.errors import MissingDependencyError, SettingError
+from lmmix.errors import InputError, MissingDependencyError, SettingError
 from lmmix.lm import load
 from lmmix.mix import maps
 from lmmix.mix.auto import _choice, choose
+from lmmix.mix.fit_gate import PRIOR
 from lmmix.mix.gate import HiddenMap
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.linear import LinearMixture
@@ -77,6 +79,22 @@ def test_unknown_method(models: list[BackoffModel]) -> None:
         fit_mixture(models, corpus_from_lines(DEV), method="magic")
 
 
+def test_loglinear_counts_only_events_that_all_models_know(corpus: Corpus, models: list[BackoffModel]) -> None:
+    closed = train_ngram(corpus, 2)
+    closed.logp[1] = -np.inf
+    fit = fit_mixture([models[0], closed], corpus_from_lines(DEV), method="loglinear")
+    assert np.isfinite(fit.ppl) and fit.skipped == 3
+
+
+def test_a_sentence_that_no_model_allows_is_named(corpus: Corpus) -> None:
+    """Each event has a probability somewhere, but no model gives one to all of them."""
+    without = [train_ngram(corpus, 1), train_ngram(corpus, 1)]
+    for model, word in zip(without, ("mat", "cat")):
+        model.logp[1 + corpus.vocab.id(word)] = -np.inf
+    with pytest.raises(InputError, match="the sentence in line 2 of the held-out text"):
+        fit_mixture(without, corpus_from_lines(["the dog", "the mat cat"]), method="sentence")
+
+
 class TestAuto:
     def test_simple_unless_another_is_surely_better(self) -> None:
         rng = np.random.default_rng(0)
@@ -90,6 +108,19 @@ class TestAuto:
         gain = (1 + noise).sum() / 4000
         assert row["gain"] == pytest.approx(gain) and row["error"] == pytest.approx(noise.std() * 20 / 4000)
         assert row["ppl"] == pytest.approx(np.exp(-(first + 1 + noise).sum() / 4000))
+
+    def test_of_many_ways_that_are_no_better_none_is_chosen(self) -> None:
+        rng = np.random.default_rng(3)
+        wrong = 0
+        for sentences in np.repeat([20, 100], 100):
+            first = rng.normal(-40, 10, sentences)
+            ways = {"em": first} | {name: first + rng.standard_t(3, sentences) for name in "abcd"}
+            wrong += _choice(ways, np.full(sentences, 10)).name != "em"
+        assert wrong <= 4
+
+    def test_default_prior_is_that_of_gates(self) -> None:
+        prior = next(option for option in mix.command.params if option.name == "prior")
+        assert MixSettings().prior == PRIOR == prior.default
 
     def test_a_way_is_measured_on_what_it_was_not_fitted_to(self, held: HeldOut) -> None:
         seen: list[np.ndarray] = []
@@ -217,6 +248,30 @@ class TestCommand:
         assert len(json.loads((trained / "mix.json").read_text())["members"]) == 2
         assert run(*command, "--max-members", "1", "--method", "context")[0] == 0
 
+    def test_counts_go_with_the_models_that_are_kept(self, trained: Path, run: Run) -> None:
+        models, counts = ["a.lmx", "b.lmx", "a.lmx"], ["a.lmc", "b.lmc", "a.lmc"]
+        options = [word for table in counts for word in ("--counts", table)]
+        command = ["mix", *models, *options, "--dev", "dev.txt", "-o", "mix.json", "--method", "counts"]
+        assert run(*command, "--min-gain", "0.01")[0] == 0
+        tables = json.loads((trained / "mix.json").read_text())["parameters"]["counts"]
+        assert sorted(entry["path"] for entry in tables) == ["a.lmc", "b.lmc"]
+
+    def test_members_of_a_mixture_are_not_overwritten(self, trained: Path, run: Run) -> None:
+        assert run("mix", "a.lmx", "b.lmx", "--dev", "dev.txt", "-o", "mix.json")[0] == 0
+        status, _, err = run("mix", "mix.json", "b.lmx", "--dev", "dev.txt", "-o", "a.lmx")
+        assert status == 1 and "a.lmx is an input of this command" in err
+
+    def test_choices_and_defaults_are_those_of_the_library(self) -> None:
+        from lmmix.adaptive.cache import HALF_LIFE
+        from lmmix.cli import mix as cli
+        from lmmix.mix.union import SPREADS
+
+        assert tuple(METHODS) == cli.METHODS and cli.SPREADS == SPREADS and cli.HALF_LIFE == HALF_LIFE
+        defaults = {option.name: option.default for option in cli.command.params}
+        settings = MixSettings()
+        for name in ("tolerance", "dirichlet", "prior", "units", "seed"):
+            assert defaults[name] == getattr(settings, name)
+
     def test_different_vocabularies(self, trained: Path, run: Run) -> None:
         (trained / "c.txt").write_text("the zebra sat on the tree\nthe mat\n")
         for name in "ac":
@@ -233,14 +288,18 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["--method", "counts"], "'counts' needs a count file for each of 2 models"),
+            (["--counts", "a.lmc"], "1 files of counts for 2 members"),
             (["--method", "context", "--features", "colour"], "no feature is called 'colour'"),
             (["--method", "context", "--window", "0"], "window is 0"),
             (["--method", "context", "--prior", "nan"], "prior is nan"),
             (["--method", "divergence"], "needs a target model"),
+            (["--method", "bayes", "--scale", "nan"], "scale is nan"),
+            (["--method", "bayes", "--scale", "-1"], "scale is -1"),
+            (["--cache", "--counts", "a.lmc", "--counts", "b.lmc"], "2 files of counts for 3 members"),
             (["--cache=0"], "the half life of a cache is 0.0"),
             (["--dirichlet", "0.5"], "prior"),
             (["--min-gain", "-1"], "min_gain is -1"),
-            (["--counts", "a.lmx"], "a.lmx"),
+            (["--counts", "a.lmx", "--counts", "b.lmc"], "a.lmx"),
             (["--target", "none.lmx"], "none.lmx"),
         ],
     )

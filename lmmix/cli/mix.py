@@ -60,9 +60,9 @@ HALF_LIFE = 250.0
 @click.option("--dirichlet", type=float, default=1.0, show_default=True, help="Prior of static weights; 1 is none.")
 @click.option("--features", type=Words(), metavar="NAMES", help="length,backoff,likelihood,average,counts,position.")
 @click.option("--counts", multiple=True, metavar="FILE.lmc", help="Counts of a model's text; once for each member.")
-@click.option("--window", type=int, metavar="N", help="Events that likelihoods look back; default: the sentence.")
+@click.option("--window", type=int, metavar="N", help="Events that likelihoods look back; default: all; bayes: 2.")
 @click.option("--scale", type=float, metavar="X", help="Exponent of the likelihood (bayes); default: the best.")
-@click.option("--prior", type=float, default=1.0, show_default=True, help="Spread of the prior of gates.")
+@click.option("--prior", type=float, default=0.2, show_default=True, help="Spread of the prior of gates.")
 @click.option("--units", type=int, default=100, show_default=True, help="Size of the map (fourier, nystroem).")
 @click.option("--target", metavar="MODEL", help="The model to go towards (divergence, regression).")
 @click.option("--histories", type=int, metavar="N", help="Look at N histories (divergence, regression); default: all.")
@@ -84,12 +84,12 @@ def command(
     One weight a model:
       em        maximum likelihood, with a certificate; newton, lbfgs: the same by other ways
       divergence, regression
-                as near as can be to the distributions of a --target
+                as near as can be to the distributions of a --target, or (regression) to the words that came
     Weights that depend on the words before:
       buckets   on how many of them each model knows
       bayes     on how well each model predicted the last words
       counts    on how often the text of each model has them (--counts)
-      context   on all of that: a softmax of --features
+      context   on all of that: a softmax of --features (default: length,backoff,likelihood,average)
       fourier, nystroem, network
                 the same through a kernel, or through a small network
       sentence  one model a sentence, which one shows as it goes on
@@ -113,7 +113,7 @@ def command(
     check_output(output, as_json)
     target = options["target"]
     refuse_overwriting(output, (*models, *dev, *options["counts"], *([target] if target else [])))
-    fit = _fit(models, dev, **options)
+    fit = _fit(models, dev, output, **options)
     seen = mix_report(fit, options["threads"])
     report = {**_report(fit), **seen.as_json()}
     fit.mixture.save(output, report)
@@ -126,9 +126,17 @@ def command(
             _show(fit, seen)
 
 
+def _files(model: Any) -> list[str]:
+    """The files of the members of a mixture, and of theirs."""
+    members = getattr(model, "members", [])
+    own = [str(path) for path in getattr(model, "paths", None) or [] if path is not None]
+    return own + [file for member in members for file in _files(member)]
+
+
 def _fit(
     models: tuple[str, ...],
     dev: tuple[str, ...],
+    output: str,
     *,
     method: str,
     cache: tuple[float, ...],
@@ -155,6 +163,7 @@ def _fit(
     big = load(target, tokenizer, threads) if target else None
     settings = MixSettings(**numbers, target=big, threads=threads)
     members = [load(path, tokenizer, threads) for path in models]
+    refuse_overwriting(output, tuple(file for member in members for file in _files(member)))
     # In its own vocabulary the text keeps the spelling of words that the first model lacks, which others may know.
     first = members[0].vocab
     alike = spread is None and not any(hasattr(member, "over") for member in members)
@@ -205,8 +214,15 @@ def _print(fit: MixtureFit, seconds: float) -> None:
         _print_choice(facts["chosen"], facts["cross_validation"])
     if "gap" in facts:
         click.echo(f"no weights are better by more than {facts['gap']:.1e} nats per event")
+    if "divergence" in facts:
+        click.echo(
+            f"{facts['divergence']:.4f} nats per history from the target, of which no weights can save ", nl=False
+        )
+        click.echo(f"more than {facts['divergence_gap']:.1e}")
     if "regret_per_event" in facts:
-        click.echo(f"{facts['regret_per_event']:.4f} nats per event worse than the best fixed weights (regret)")
+        regret = facts["regret_per_event"]
+        than = "worse" if regret > 0 else "better"
+        click.echo(f"{abs(regret):.4f} nats per event {than} than the best fixed weights")
     click.echo(f"{fit.events} events; weights found in {fit.seconds:.2f} s, {seconds:.2f} s in all")
     if fit.skipped:
         click.echo(f"{fit.skipped} OOVs left out: no model gives <unk> a probability")

@@ -6,19 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
-from lmmix.errors import SettingError
+from lmmix.errors import InputError, SettingError
 from lmmix.mix.context import ContextMixture
 from lmmix.mix.em import fit_em
+from lmmix.mix.events import ZeroEventError
 from lmmix.mix.features import USUAL
-from lmmix.mix.fit_gate import GateFit, fit_gate
+from lmmix.mix.fit_gate import PRIOR, GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
-from lmmix.mix.held_out import HeldOut
+from lmmix.mix.held_out import HeldOut, line_of
 from lmmix.mix.histories import offers
-
-SEARCH = {"xatol": 0.02, "maxiter": 20}
-"""How exactly the scale of a feature is looked for."""
 
 
 def fit_context(
@@ -27,7 +24,7 @@ def fit_context(
     *,
     window: int | None = None,
     tables: Sequence[Any] = (),
-    prior: float = 1.0,
+    prior: float = PRIOR,
     make_map: Callable[[np.ndarray, np.ndarray], FeatureMap] | None = None,
     threads: int | None = None,
 ) -> tuple[ContextMixture, GateFit]:
@@ -59,23 +56,20 @@ def fit_own(
     """Weights w_k(h) ∝ exp(bias_k + scale · f_k(h)) with one feature a member and only the bias to be found.
 
     With `counts` it is count merging (Bacchiani et al. 2006; MITLM's CM): w_k ∝ β_k c_k(h); with `likelihood` Bayesian
-    interpolation (SRILM's -bayes): w_k ∝ λ_k p_k(last `window` events)^scale. `scale` None: the best from 0, where the
-    weights are fixed, to 2. Raises SettingError.
+    interpolation (SRILM's -bayes): w_k ∝ λ_k p_k(last `window` events)^scale. `scale` None: it is found too,
+    from 0 on, where the weights are fixed. Raises SettingError.
     """
     if kind not in ("counts", "likelihood"):
         raise SettingError(
             f"the feature is {kind!r}; it must be counts or likelihood, which say something of one member"
         )
+    if scale is not None and not 0 <= scale < np.inf:
+        raise SettingError(f"scale is {scale}; it must be a number, 0 or more")
     mixture = ContextMixture(held.members, None, (kind,), window, tables, held.paths)
     features = mixture.feature_matrix(held.corpus, held.logp, threads)[held.kept]
-
-    def fit_with(scale: float) -> GateFit:
-        return fit_gate(held.rows, features, fixed=scale * np.eye(len(held.members)), threads=threads)
-
-    if scale is None:
-        bounded = minimize_scalar(lambda s: -fit_with(s).logp, bounds=(0.0, 2.0), method="bounded", options=SEARCH)
-        scale = float(bounded.x) if -bounded.fun >= fit_with(0.0).logp else 0.0
-    fit = fit_with(scale)
+    one_each = np.eye(len(held.members))
+    fixed = one_each if scale is None else scale * one_each
+    fit = fit_gate(held.rows, features, fixed=fixed, scaled=scale is None, threads=threads)
     mixture.gate = fit.gate
     return mixture, fit
 
@@ -89,7 +83,12 @@ def fit_sentences(held: HeldOut, *, tolerance: float = 1e-6, threads: int | None
     counted = np.zeros(len(held.logp), bool)
     counted[held.kept] = True
     sums = np.add.reduceat(np.where(counted[:, None], held.logp, 0.0), held.corpus.offsets[:-1])
-    em = fit_em(sums, tolerance=tolerance, threads=threads)
+    try:
+        em = fit_em(sums, tolerance=tolerance, threads=threads)
+    except ZeroEventError as error:
+        raise InputError(
+            f"the sentence in {line_of(held.corpus, error.row)} of the held-out text has probability 0 in every model"
+        ) from None
     with np.errstate(divide="ignore"):
         gate = Gate(np.log(em.weights), np.eye(len(held.members)))
     return ContextMixture(held.members, gate, ("likelihood",), None, (), held.paths), em

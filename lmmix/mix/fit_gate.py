@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.optimize import minimize
 
 from lmmix.errors import SettingError
 from lmmix.logmath import perplexity
@@ -14,6 +13,7 @@ from lmmix.mix import _kernels as kernels
 from lmmix.mix.em import fit_em
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.goal import WeightsFit
+from lmmix.mix.minimise import minimise
 from lmmix.parallel import cut, thread_map
 
 PIECE_EVENTS = 1 << 13
@@ -25,6 +25,13 @@ LEAST_WEIGHT = 1e-3
 """What a member has at first at least: from no weight there is no slope back."""
 
 
+PRIOR = 0.2
+"""Standard deviation of θ: wide enough for what thousands of sentences tell; a wider one learns a hundred by heart."""
+
+ENOUGH = 0.01
+"""An iteration that gains less than this part of the tolerance is the last."""
+
+
 @dataclass(frozen=True)
 class GateFit:
     """A gate with how it was found.
@@ -33,7 +40,7 @@ class GateFit:
     ----------
     gate : Gate
     logp : float
-        ln-likelihood of the events; never below that of the best fixed weights.
+        ln-likelihood of the events; where θ is free, never below that of the best fixed weights.
     events : int
     em : WeightsFit
         The best fixed weights of the same events.
@@ -64,8 +71,9 @@ def fit_gate(
     features: np.ndarray,
     *,
     fixed: np.ndarray | None = None,
+    scaled: bool = False,
     mapping: FeatureMap | None = None,
-    prior: float = 1.0,
+    prior: float = PRIOR,
     max_iterations: int = 200,
     tolerance: float = 1e-6,
     threads: int | None = None,
@@ -83,6 +91,8 @@ def fit_gate(
         Of the history of each event; F may be 0, which leaves the fixed weights of EM.
     fixed : (K, D), optional
         θ, if only the bias is to be found: count merging and Bayesian interpolation know it.
+    scaled : bool
+        θ is `fixed` times a number, which is to be found too; it has no prior.
     mapping : FeatureMap, optional
         What the features go through before.
     prior : float
@@ -99,32 +109,38 @@ def fit_gate(
     if len(features) != len(logp) or not np.isfinite(features).all():
         raise SettingError(f"features are {features.shape}, for {len(logp)} events; all of them must be finite")
     em = fit_em(logp, threads=threads)
-    goal = _Goal(logp, features if mapping is None else mapping(features), fixed, prior, threads)
+    goal = _Goal(logp, features if mapping is None else mapping(features), fixed, prior, threads, scaled)
     start = np.zeros(goal.parameters)
     start[: goal.members] = np.log(np.maximum(em.weights, LEAST_WEIGHT))
     curve: list[float] = []
-    found = minimize(
+    found = minimise(
         goal.cost,
         start,
-        jac=True,
-        method="L-BFGS-B",
-        callback=lambda _: curve.append(goal.last_ppl),
-        options={"maxiter": max_iterations, "gtol": tolerance, "ftol": 1e-9},
+        max_iterations=max_iterations,
+        slope=tolerance,
+        change=ENOUGH * tolerance,
+        callback=lambda: curve.append(goal.last_ppl),
     )
     reached = goal.logp(found.x)
     bias, theta = goal.unscaled(found.x)
-    if fixed is None and reached < em.logp:
+    if (fixed is None or scaled) and reached < em.logp:
         with np.errstate(divide="ignore"):
             bias, theta, reached = np.log(em.weights), np.zeros_like(theta), em.logp
-    slope = float(np.abs(found.jac).max())
-    return GateFit(Gate(bias, theta, mapping), reached, len(logp), em, len(curve), slope, curve)
+    slope = float(np.abs(found.gradient).max())
+    return GateFit(Gate(bias, theta, mapping), reached, len(logp), em, found.iterations, slope, curve)
 
 
 class _Goal:
-    """The likelihood of the events as a function of x: the bias (K,), and θ row by row where that is free."""
+    """The likelihood of the events as a function of x: the bias (K,), and what is free of θ: rows, a scale, nothing."""
 
     def __init__(
-        self, logp: np.ndarray, features: np.ndarray, fixed: np.ndarray | None, prior: float, threads: int | None
+        self,
+        logp: np.ndarray,
+        features: np.ndarray,
+        fixed: np.ndarray | None,
+        prior: float,
+        threads: int | None,
+        scaled: bool = False,
     ) -> None:
         self.events, self.members = logp.shape
         shift = logp.max(axis=1)
@@ -136,8 +152,9 @@ class _Goal:
         self.mean = features.mean(axis=0) if fixed is None else np.zeros(features.shape[1])
         self.features = np.ascontiguousarray((features - self.mean) / self.scale)
         self.fixed = fixed
-        self.parameters = self.members * (1 + (features.shape[1] if fixed is None else 0))
-        self.precision = 1.0 / (prior**2 * self.events)
+        self.scaled = scaled
+        self.parameters = self.members + (self.members * features.shape[1] if fixed is None else int(scaled))
+        self.precision = 1.0 / (prior**2 * self.events) if fixed is None else 0.0
         self.threads = threads
         self.last_ppl = np.nan
 
@@ -150,7 +167,7 @@ class _Goal:
         to_theta = np.sum([part[2] for part in parts], axis=0)
         self.last_ppl = perplexity(total, self.events)
         free = x[self.members :]
-        slope = np.concatenate([to_bias, to_theta.ravel()[: len(free)]]) / -self.events
+        slope = np.concatenate([to_bias, self._to_free(to_theta)]) / -self.events
         slope[self.members :] += self.precision * free
         return -total / self.events + 0.5 * self.precision * float(free @ free), slope
 
@@ -162,7 +179,16 @@ class _Goal:
         return total, to_bias, to_theta
 
     def _theta(self, x: np.ndarray) -> np.ndarray:
-        return x[self.members :].reshape(self.members, -1) if self.fixed is None else self.fixed
+        free = x[self.members :]
+        if self.fixed is None:
+            return free.reshape(self.members, -1)
+        return free[0] * self.fixed if self.scaled else self.fixed
+
+    def _to_free(self, to_theta: np.ndarray) -> np.ndarray:
+        """The gradient in what is free of θ, given that in θ."""
+        if self.fixed is None:
+            return to_theta.ravel()
+        return np.array([(to_theta * self.fixed).sum()] if self.scaled else [])
 
     def logp(self, x: np.ndarray) -> float:
         """The likelihood alone."""

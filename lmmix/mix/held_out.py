@@ -25,6 +25,8 @@ class HeldOut:
     members : list of LanguageModel
     paths : list of Path or None, or None
         Their files, see `Mixture`.
+    names : list of str
+        What to call them.
     corpus : Corpus
         The text, in the ids of the first model.
     logp : (T, K) float64
@@ -35,6 +37,7 @@ class HeldOut:
 
     members: list[LanguageModel]
     paths: Sequence[PathLike | None] | None
+    names: list[str]
     corpus: Corpus
     logp: np.ndarray
     kept: np.ndarray
@@ -73,7 +76,14 @@ class HeldOut:
         oov_at = number[self.corpus.oov_at[inside[self.corpus.oov_at]]]
         corpus = Corpus(self.corpus.ids[places], begin, self.corpus.vocab, oov_at)
         kept = number[self.kept[inside[self.kept]]]
-        return HeldOut(self.members, self.paths, corpus, self.logp[places], kept)
+        return HeldOut(self.members, self.paths, self.names, corpus, self.logp[places], kept)
+
+    def of_members(self, chosen: Sequence[int]) -> HeldOut:
+        """Only some of the models, in that order."""
+        members = [self.members[k] for k in chosen]
+        paths = None if self.paths is None else [self.paths[k] for k in chosen]
+        logp = np.ascontiguousarray(self.logp[:, chosen])
+        return HeldOut(members, paths, [self.names[k] for k in chosen], self.corpus, logp, self.kept)
 
 
 def score_held_out(
@@ -97,7 +107,7 @@ def score_held_out(
     if not len(kept):
         raise InputError("no event of the held-out text has a probability in any model")
     _refuse_bad_rows(logp, kept, dev, mixture.names)
-    return HeldOut(list(members), paths, dev, logp, kept)
+    return HeldOut(list(members), paths, mixture.names, dev, logp, kept)
 
 
 def _refuse_bad_rows(logp: np.ndarray, kept: np.ndarray, dev: Corpus, names: list[str]) -> None:
@@ -116,6 +126,10 @@ def _refuse_bad_rows(logp: np.ndarray, kept: np.ndarray, dev: Corpus, names: lis
 
 def place_of(corpus: Corpus, event: int) -> str:
     """The word and line of an event, to be named in an error."""
-    line = int(np.searchsorted(corpus.offsets, event, side="right"))
-    without = " (empty lines not counted)" if corpus.empty_lines else ""
-    return f"the word {corpus.vocab.words[corpus.ids[event]]!r} in line {line}{without}"
+    sentence = int(np.searchsorted(corpus.offsets, event, side="right")) - 1
+    return f"the word {corpus.vocab.words[corpus.ids[event]]!r} in {line_of(corpus, sentence)}"
+
+
+def line_of(corpus: Corpus, sentence: int) -> str:
+    """The line of a sentence, to be named in an error."""
+    return f"line {sentence + 1}" + (" (empty lines not counted)" if corpus.empty_lines else "")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import softmax
 
 from lmmix.mix.events import MatrixEvents
 from lmmix.mix.goal import Climb, Point, WeightsFit, check_tolerance, goal_for, start_weights
+from lmmix.mix.minimise import minimise
 
 
 class _GoodEnough(Exception):
@@ -47,7 +47,7 @@ def fit_lbfgs(
 
     if climb.best.gap > tolerance:
         with suppress(_GoodEnough):
-            minimize(loss, np.log(first), jac=True, method="L-BFGS-B", options={"ftol": 0, "gtol": 0, "maxiter": 10**9})
+            minimise(loss, np.log(first), max_iterations=max_iterations, slope=0.0, change=0.0)
     return climb.report(tolerance)
 
 

@@ -25,6 +25,9 @@ from lmmix.vocab import BOS
 PIECE_WORDS = 1 << 17
 """Explicit words that a thread goes through at a time, or as many as the vocabulary has."""
 
+ONE_THREAD = 1 << 22
+"""Explicit words up to which a second thread gains less than a second and costs as much memory again."""
+
 
 class JointModels:
     """Back-off models of one event space, side by side.
@@ -124,19 +127,25 @@ class JointHistories:
             A word to which model k, but not every model, gives probability 0; -1 if there is none.
         """
         size = len(self.joint.models) + 1 if moments else 1
+        threads = 1 if self._words.sum() <= ONE_THREAD else threads
         results = thread_map(lambda piece: self._walk(*piece, np.asarray(weights, float), size), self._pieces, threads)
         log_z = np.concatenate([one for one, _, _ in results])
         totals = sum((one for _, one, _ in results), np.zeros((size, size)))
         return log_z[self._which], totals, np.max([one for _, _, one in results], axis=0)
 
     @cached_property
-    def _pieces(self) -> list[tuple[int, int]]:
-        """First and last history of pieces with about as many explicit words each."""
+    def _words(self) -> np.ndarray:
+        """How many words are explicit in each history of the tree."""
         words = self.joint.children(self._tree.contexts).sum(axis=1)
         words[self._without_rest] += len(self.joint.unigrams)
+        return words
+
+    @cached_property
+    def _pieces(self) -> list[tuple[int, int]]:
+        """First and last history of pieces with about as many explicit words each."""
         most = max(PIECE_WORDS, len(self.joint.unigrams))
-        edges = np.flatnonzero(np.diff(np.cumsum(words) // most)) + 1
-        return list(zip([0, *edges.tolist()], [*edges.tolist(), len(words)]))
+        edges = np.flatnonzero(np.diff(np.cumsum(self._words) // most)) + 1
+        return list(zip([0, *edges.tolist()], [*edges.tolist(), len(self._words)]))
 
     @cached_property
     def _without_rest(self) -> np.ndarray:
