@@ -18,6 +18,7 @@ from lmmix.mix.em import fit_em
 from lmmix.mix.features import USUAL
 from lmmix.mix.goal import WeightsFit
 from lmmix.mix.held_out import HeldOut
+from lmmix.mix.histories import offers
 from lmmix.mix.linear import LinearMixture
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.online import fit_online, regret
@@ -206,7 +207,11 @@ def _online(held: HeldOut, settings: MixSettings) -> Found:
 
 
 def _auto(held: HeldOut, settings: MixSettings) -> Found:
-    names = [name for name in AUTO if name != "counts" or settings.tables]
+    possible = {
+        "counts": bool(settings.tables),
+        "buckets": any(offers(member, "length") for member in held.members),
+    }
+    names = [name for name in AUTO if possible.get(name, True)]
     choice = choose({name: partial(_mixture_of, METHODS[name], settings) for name in names}, held)
     mixture, facts, held = METHODS[choice.name](held, settings)
     return mixture, {**facts, "chosen": choice.name, "cross_validation": choice.table}, held

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import naive_context
 import numpy as np
@@ -12,23 +14,26 @@ from conftest import LINES
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmmix.adaptive.cache import CacheModel
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.lm import load
 from lmmix.mix.context import ContextMixture
 from lmmix.mix.em import fit_em
-from lmmix.mix.features import KINDS, FeatureSet
+from lmmix.mix.features import KINDS, USUAL, FeatureSet
 from lmmix.mix.fit_context import fit_context, fit_own, fit_sentences
 from lmmix.mix.fit_gate import _Goal, fit_gate
 from lmmix.mix.gate import CosineMap, Gate, HiddenMap
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.histories import Historian
 from lmmix.mix.linear import LinearMixture
+from lmmix.mix_methods import METHODS, MixSettings
 from lmmix.ngram.backoff import BackoffModel
-from lmmix.ngram.context_counts import load_context_counts
+from lmmix.ngram.context_counts import ContextCounts, load_context_counts
 from lmmix.ngram.count_artefact import write_lmc
 from lmmix.ngram.counts import count_ngrams
 from lmmix.ngram.estimate import train_ngram
+from lmmix.ngram.packing import pack
 
 DEV = ["the dog sat on the mat", "a cat and a dog sat", "the cat", "zebra on the mat", "mat and mat the", "a"] * 3
 PLAIN = ("length", "backoff", "likelihood", "average", "position")
@@ -120,6 +125,22 @@ class TestMixture:
         with pytest.raises(InputError, match="0.lmc is not there"):
             load(tmp_path / "sub" / "mix.json")
 
+    def test_signature_names_the_counts(self, models: list[BackoffModel], corpus: Corpus, tables: list[Path]) -> None:
+        a, b = (load_context_counts(path, corpus.vocab) for path in tables)
+        one, two, again = (ContextMixture(models[:2], None, ("counts",), None, t) for t in ([a, b], [b, a], [a, b]))
+        assert one.signature == again.signature != two.signature
+        assert ContextMixture(models[:2], None, ("length",), None, [a, b]).tables == []
+
+    def test_counts_in_no_file_cannot_be_saved(
+        self, models: list[BackoffModel], corpus: Corpus, tmp_path: Path
+    ) -> None:
+        models[2].save(tmp_path / "a.lmx")
+        table = ContextCounts(count_ngrams(corpus, 2), corpus.vocab)
+        mixture = ContextMixture(models[2:], None, ("counts",), None, [table], [tmp_path / "a.lmx"])
+        with pytest.raises(SettingError, match="counts that are not in a file cannot be saved with a mixture"):
+            mixture.save(tmp_path / "mix.json")
+        assert not (tmp_path / "mix.json").exists()
+
     @pytest.mark.parametrize(
         ("old", "new"),
         [('"bias": [', '"bias": [1, '), ('"kind": "hidden"', '"kind": "deep"'), ('"length"', '"width"'),
@@ -152,6 +173,55 @@ class TestHistories:
         text = corpus_from_lines(["the cat"], models[0].vocab)
         found = Historian(models[:2]).of_text(text, np.array([[-1.0, -np.inf], [-np.inf, -np.inf], [-5.0, -1.0]]))
         assert found.recent.tolist() == [[0, 0], [0, -100], [0, -100]]
+
+    @pytest.mark.parametrize("bits", [None, 5])
+    def test_packed_models_know_the_same(self, models: list[BackoffModel], held: HeldOut, bits: int | None) -> None:
+        packed: list[Any] = [pack(model, bits) for model in models]
+        exact = Historian([model.unpacked() for model in packed]).of_text(held.corpus, held.logp)
+        historian = Historian(packed)
+        found = historian.of_text(held.corpus, held.logp)
+        assert found.backoffs.any() and found.lengths.max() == 2
+        memory, states = historian.begin(1), [model.start(1) for model in packed]
+        steps = []
+        for word, logp in zip(held.corpus.ids, held.logp):
+            words = np.array([word], np.int32)
+            steps.append(historian.of_states(memory, states))
+            memory = historian.remember(memory, words, logp[None])
+            states = [model.advance(state, words)[1] for model, state in zip(packed, states)]
+        for name in ("lengths", "backoffs"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(exact, name))
+            np.testing.assert_array_equal([getattr(step, name)[0] for step in steps], getattr(found, name))
+
+    def test_mixtures_of_packed_models_are_those_of_the_exact_ones(self, models: list[BackoffModel]) -> None:
+        dev = corpus_from_lines(DEV)
+        exact, packed = (score_held_out(members, dev) for members in (models[:2], [pack(m) for m in models[:2]]))
+        (one, _), (two, _) = fit_context(exact, ("length",)), fit_context(packed, ("length",))
+        assert one.features.columns == two.features.columns
+        np.testing.assert_allclose(two.gate.theta, one.gate.theta, atol=1e-3)
+        check_language_model(two, exact.corpus, 1e-6)
+
+    def test_only_what_is_wanted_is_looked_up(self, models: list[BackoffModel], held: HeldOut) -> None:
+        class Watched:
+            """A model that tells what it is asked for."""
+
+            def __init__(self) -> None:
+                self.asked: list[Any] = []
+
+            def contexts(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
+                self.asked.append(threads)
+                return models[0].contexts(corpus, threads)
+
+            def context_lengths(self, state: np.ndarray) -> np.ndarray:
+                return models[0].context_lengths(state)
+
+        for kinds, times in ((("likelihood",), 0), (("backoff", "position"), 0), (("length",), 1), (None, 1)):
+            member: Any = Watched()
+            found = Historian([member], kinds=kinds).of_text(held.corpus, held.logp[:, :1], 3)
+            assert member.asked == [3] * times and found.lengths.any() == bool(times)
+        recent = [
+            Historian(models, kinds=kinds).of_text(held.corpus, held.logp).recent for kinds in (("length",), None)
+        ]
+        assert not recent[0].any() and recent[1].any()
 
 
 def folded(models: list[BackoffModel], text: Corpus) -> list[list[np.ndarray]]:
@@ -287,6 +357,32 @@ class TestMethods:
             fit_context(held, ("colour",))
         with pytest.raises(SettingError, match="it must be counts or likelihood"):
             fit_own(held, "length")
+
+    @pytest.mark.parametrize("kind", ["length", "backoff"])
+    def test_features_of_contexts_that_no_model_has(self, corpus: Corpus, kind: str) -> None:
+        held = score_held_out([CacheModel(corpus.vocab, 1), CacheModel(corpus.vocab, 2)], corpus)
+        with pytest.raises(SettingError, match=f"the feature '{kind}' says nothing of any of these models; n-gram"):
+            fit_context(held, (kind, "likelihood"))
+        assert fit_context(held, USUAL)[0].features.kinds == ("likelihood", "average")
+        table = METHODS["auto"](held, MixSettings())[1]["cross_validation"]
+        assert [row["method"] for row in table] == ["em", "bayes", "context"]
+
+    def test_n_gram_models_without_contexts_are_named_once(
+        self, models: list[BackoffModel], corpus: Corpus, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        class Closed(CacheModel):
+            """A model that knows words without context, but tells nothing of contexts."""
+
+            def unigram(self) -> np.ndarray:
+                raise AssertionError
+
+        members = [models[0], Closed(corpus.vocab, 2), CacheModel(corpus.vocab, 2)]
+        with caplog.at_level(logging.WARNING, "lmmix"):
+            for _ in range(2):
+                ContextMixture(members, None, ("length",), paths=["a.lmx", "closed.bin", "c"])
+        assert [record.getMessage() for record in caplog.records] == [
+            "closed.bin: no contexts are known, so the feature 'length' says nothing there; read the ARPA file"
+        ]
 
     def test_counts_need_a_file_for_each_model(self, held: HeldOut) -> None:
         with pytest.raises(SettingError, match="'counts' needs a count file for each of 3 models"):

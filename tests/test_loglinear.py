@@ -26,6 +26,7 @@ from lmmix.mix.held_out import score_held_out
 from lmmix.mix.loglinear import LogLinearFit, LogLinearMixture, fit_loglinear_mixture
 from lmmix.mix.loglinear_fit import fit_loglinear
 from lmmix.mix.normalise import DenseNormaliser, Normaliser, joint_models, normaliser_of
+from lmmix.mix.union import one_event_space
 from lmmix.ngram import joint
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
@@ -294,3 +295,22 @@ def test_file_round_trip(corpus: Corpus, tmp_path: Path) -> None:
 def test_models_that_remember_are_read_in_one_go(corpus: Corpus) -> None:
     mixture = LogLinearMixture([models(corpus)[0], CacheModel(corpus.vocab)], [0.8, 0.3])
     check_language_model(mixture, corpus)
+
+
+def test_a_long_dense_way_names_the_models_in_the_way(
+    corpus: Corpus, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = models(corpus)
+    wide = one_event_space([members[0], train_ngram(corpus_from_lines(["a zebra"]), 2)], "uniform")
+    text = corpus_from_lines(DEV)
+    cells = 2 * len(text.ids) * len(wide[0].vocab)
+    monkeypatch.setattr(normalise, "MANY_CELLS", cells)
+    caplog.clear()
+    with caplog.at_level("WARNING", "lmmix"):
+        LogLinearMixture(wide, [0.5, 0.5]).score(text)
+        assert not caplog.records
+        monkeypatch.setattr(normalise, "MANY_CELLS", cells - 1)
+        LogLinearMixture(wide, [0.5, 0.5]).score(text)
+        LogLinearMixture(members[:2], [0.5, 0.5]).score(text)
+    (record,) = caplog.records
+    assert "but there is widened:uniform;" in record.getMessage()

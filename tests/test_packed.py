@@ -82,6 +82,18 @@ def check_same_numbers(packed: PackedModel, model: BackoffModel, random, rtol: f
             np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
 
 
+def check_same_contexts(packed: PackedModel, model: BackoffModel, text: Corpus) -> None:
+    """What is known of each history: the same in both, in the whole text as step by step."""
+    chains, nodes = packed.contexts(text, 1), model.contexts(text, 1)
+    assert packed.longest_context == model.longest_context
+    np.testing.assert_array_equal(packed.context_lengths(chains), model.context_lengths(nodes))
+    np.testing.assert_array_equal(packed.context_backoffs(chains), model.context_backoffs(nodes).astype(np.float32))
+    state = packed.start(1)
+    for word, chain in zip(text.recode(packed.vocab).ids, chains):
+        np.testing.assert_array_equal(state[0], chain)
+        state = packed.advance(state, np.array([word], np.int32))[1]
+
+
 @settings(max_examples=60)
 @given(TEXTS, st.integers(1, 6), st.randoms())
 def test_float32_is_the_exact_model_rounded(sentences: list[list[str]], order: int, random) -> None:
@@ -91,6 +103,7 @@ def test_float32_is_the_exact_model_rounded(sentences: list[list[str]], order: i
     check_same_numbers(packed, model, random, 1e-5)
     check_language_model(packed, corpus, 1e-6)
     np.testing.assert_array_equal(packed.hit_lengths(corpus), model.hit_lengths(corpus))
+    check_same_contexts(packed, model, corpus)
     assert packed.counts() == model.tree.counts() and packed.order == order
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(packed.unpacked(1).tree, name), getattr(model.tree, name))

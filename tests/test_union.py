@@ -20,6 +20,7 @@ from lmmix.mix.linear import LinearMixture
 from lmmix.mix.union import SPREADS, WidenedModel, one_event_space, spread_shares, union_vocab
 from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.packing import pack
+from lmmix.score import token_scores
 from lmmix.spelling import spelling_shares
 from lmmix.vocab import BOS, SPECIALS, UNK, Vocab
 
@@ -153,6 +154,17 @@ def test_what_the_model_inside_knows_of_histories_is_passed_on(models: list[Lang
     np.testing.assert_array_equal(wide.contexts(text), models[0].contexts(text))  # type: ignore[attr-defined]
     assert not hasattr(one_event_space([LinearMixture([models[0]], [1.0]), models[1]], "uniform")[0], "contexts")
     assert not hasattr(wide, "unpacked")
+
+
+def test_tokens_of_widened_models_have_lengths(models: list[LanguageModel]) -> None:
+    wide, text = one_event_space(models, "uniform"), corpus_from_lines(TEXT)
+    logp, lengths = wide[0].score_with_lengths(text)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(logp, wide[0].score(text))
+    np.testing.assert_array_equal(lengths, models[0].score_with_lengths(text)[1])  # type: ignore[attr-defined]
+    tokens = list(token_scores(LinearMixture(wide, [0.5, 0.5]), text))
+    assert [token.hits[0] for token in tokens] == lengths.tolist() and {len(token.hits) for token in tokens} == {2}
+    cache = WidenedModel(CacheModel(models[0].vocab, 2), wide[0].vocab, np.ones(len(wide[0].vocab)), "uniform")
+    assert [token.hits for token in token_scores(cache, text)] == [[]] * len(text.ids)
 
 
 def test_unigrams_of_packed_models(corpus: Corpus) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +18,13 @@ from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel, load_count_table
 from lmmix.mix.features import LONGEST, FeatureSet
 from lmmix.mix.gate import Gate
-from lmmix.mix.histories import Historian, Memory
+from lmmix.mix.histories import NEEDED, Historian, Memory, offers
 from lmmix.mix.interpolated import InterpolatedMixture
 from lmmix.mix.mixture import MixtureState
 from lmmix.mix.mixture_file import entered_file, file_entry
 from lmmix.parallel import cut
+
+logger = logging.getLogger("lmmix")
 
 PIECE_EVENTS = 1 << 17
 """Events whose features exist at a time."""
@@ -41,9 +45,10 @@ class ContextMixture(InterpolatedMixture):
     window : int or None
         Events that the features `likelihood` and `average` look back, within the sentence; None: all of them.
     tables : sequence of count tables
-        For the feature `counts`, one a member.
+        For the feature `counts`, one a member; empty without it.
 
-    Raises EventSpaceError for different vocabularies, SettingError for an unknown feature.
+    Raises EventSpaceError for different vocabularies, SettingError for an unknown feature, or one that says nothing of
+    any member. Warns of n-gram models of which it says nothing: networks and caches have no contexts by nature.
     """
 
     combination: ClassVar[str] = "context"
@@ -63,11 +68,26 @@ class ContextMixture(InterpolatedMixture):
         if "counts" in kinds and len(tables) != len(self.members):
             raise SettingError(f"the feature 'counts' needs a count file for each of {len(self.members)} models")
         self.window = window
-        self.tables = list(tables)
-        longest = [getattr(m, "longest_context", LONGEST) if hasattr(m, "contexts") else 0 for m in self.members]
+        self.tables = list(tables) if "counts" in kinds else []
+        longest = [getattr(m, "longest_context", LONGEST) if offers(m, "length") else 0 for m in self.members]
         self.features = FeatureSet(kinds, len(self.members), longest)
         self.gate = gate or Gate(np.zeros(len(self.members)), np.zeros((len(self.members), len(self.features.columns))))
-        self._historian = Historian(self.members, window, self.tables)
+        self._historian = Historian(self.members, window, self.tables, self.features.kinds)
+        self._check_contexts()
+
+    def _check_contexts(self) -> None:
+        """Refuse features of contexts that no member has; warn of members that could have them, but do not."""
+        for kind in filter(NEEDED.__contains__, self.features.kinds):
+            without = [k for k, member in enumerate(self.members) if not offers(member, kind)]
+            if len(without) == len(self.members):
+                raise SettingError(
+                    f"the feature {kind!r} says nothing of any of these models; n-gram models in .arpa and .lmx files "
+                    "have contexts: choose other features, or convert the models"
+                )
+            # Models that know words without context have contexts, too.
+            silent = [self.names[k] for k in without if hasattr(self.members[k], "unigram")]
+            if silent:
+                _warn_of_silence(kind, ", ".join(silent))
 
     @property
     def free_numbers(self) -> int:
@@ -75,12 +95,15 @@ class ContextMixture(InterpolatedMixture):
         return len(self.members) + int(np.count_nonzero(self.gate.theta))
 
     def parameter_signature(self) -> str:
-        """The features, and a digest of the gate."""
+        """The features with digests of the count tables, and a digest of the gate."""
+        counts = "".join(f"|counts:{table.digest}" for table in self.tables)
         digest = hashlib.sha256(json.dumps(self.gate.as_json()).encode()).hexdigest()[:12]
-        return f"features:{','.join(self.features.kinds)}|window:{self.window or 'sentence'}|gate:{digest}"
+        return f"features:{','.join(self.features.kinds)}|window:{self.window or 'sentence'}{counts}|gate:{digest}"
 
     def parameters(self, folder: Path) -> dict[str, Any]:
-        """The features and the gate, with the files of count tables."""
+        """The features and the gate, with the files of count tables. Raises SettingError for counts in no file."""
+        if any(table.path is None for table in self.tables):
+            raise SettingError("counts that are not in a file cannot be saved with a mixture; save them as .lmc")
         tables = [file_entry(table.path, folder) for table in self.tables]
         return {
             "features": list(self.features.kinds),
@@ -105,9 +128,9 @@ class ContextMixture(InterpolatedMixture):
         mixture.gate = Gate.from_json(parameters["gate"], len(members), len(mixture.features.columns))
         return mixture
 
-    def feature_matrix(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def feature_matrix(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T, F) the features before each event, given ln p (T, K) of the members."""
-        return self.features.values(self._historian.of_text(corpus, logp))
+        return self.features.values(self._historian.of_text(corpus, logp, threads))
 
     def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
         """See `InterpolatedMixture.log_weights`."""
@@ -125,3 +148,9 @@ class ContextMixture(InterpolatedMixture):
 
     def _remember(self, state: MixtureState, words: np.ndarray, logp: np.ndarray) -> Memory:
         return self._historian.remember(state.own, words, logp)
+
+
+@cache
+def _warn_of_silence(kind: str, names: str) -> None:
+    """Once, though the same models may be mixed many times."""
+    logger.warning("%s: no contexts are known, so the feature %r says nothing there; read the ARPA file", names, kind)

@@ -15,6 +15,7 @@ from lmmix.mix.features import USUAL
 from lmmix.mix.fit_gate import PRIOR, GateFit, fit_gate
 from lmmix.mix.gate import FeatureMap, Gate
 from lmmix.mix.held_out import HeldOut, line_of
+from lmmix.mix.histories import offers
 
 
 def fit_context(
@@ -29,11 +30,14 @@ def fit_context(
 ) -> tuple[ContextMixture, GateFit]:
     """Weights from features with θ free: generalised linear interpolation, bucketed weights.
 
-    See `ContextMixture` for `kinds`, `window` and `tables`, `fit_gate` for `prior`. With `make_map(features, logp)` the
-    features go through the map that it makes of those of the text. Raises SettingError.
+    See `ContextMixture` for `kinds`, `window` and `tables`, `fit_gate` for `prior`. The usual kinds are those of them
+    that say something of a model here. With `make_map(features, logp)` the features go through the map that it makes
+    of those of the text. Raises SettingError.
     """
+    if tuple(kinds) == USUAL:
+        kinds = [kind for kind in kinds if any(offers(member, kind) for member in held.members)]
     mixture = ContextMixture(held.members, None, kinds, window, tables, held.paths)
-    features = mixture.feature_matrix(held.corpus, held.logp)[held.kept]
+    features = mixture.feature_matrix(held.corpus, held.logp, threads)[held.kept]
     mapping = make_map(features, held.rows) if make_map else None
     fit = fit_gate(held.rows, features, mapping=mapping, prior=prior, threads=threads)
     mixture.gate = fit.gate
@@ -62,7 +66,7 @@ def fit_own(
     if scale is not None and not 0 <= scale < np.inf:
         raise SettingError(f"scale is {scale}; it must be a number, 0 or more")
     mixture = ContextMixture(held.members, None, (kind,), window, tables, held.paths)
-    features = mixture.feature_matrix(held.corpus, held.logp)[held.kept]
+    features = mixture.feature_matrix(held.corpus, held.logp, threads)[held.kept]
     one_each = np.eye(len(held.members))
     fixed = one_each if scale is None else scale * one_each
     fit = fit_gate(held.rows, features, fixed=fixed, scaled=scale is None, threads=threads)

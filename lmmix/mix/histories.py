@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,10 +18,18 @@ EVENT_FLOOR = -1000.0
 FLOOR = -100.0
 """What a member has lost at most in all, against the one that has lost least: exp(−100) is no weight any more."""
 
+NEEDED = {"length": "context_lengths", "backoff": "context_backoffs"}
+"""What a member needs so that a kind of feature says something of it, for those kinds that not all models have."""
+
+
+def offers(member: LanguageModel, kind: str) -> bool:
+    """Whether a kind of feature says something of a model."""
+    return kind not in NEEDED or (hasattr(member, "contexts") and hasattr(member, NEEDED[kind]))
+
 
 @dataclass(frozen=True)
 class Histories:
-    """n histories, each that of the next event in its sentence.
+    """n histories, each that of the next event in its sentence. What nobody asked the `Historian` for is 0.
 
     Attributes
     ----------
@@ -66,27 +74,48 @@ class Memory(NamedTuple):
 class Historian:
     """Finds the numbers of `Histories`, in whole texts and step by step.
 
-    Members that have contexts say so by a method `contexts(corpus)`, the states before each event, with
+    Members that have contexts say so by a method `contexts(corpus, threads)`, the states before each event, with
     `context_lengths(state)` (n,) and perhaps `context_backoffs(state)` (n,). Tables of counts have `contexts`, `start`,
     `advance(state, words)`, `context_lengths(state)` and `context_counts(state)` (n,).
     """
 
-    def __init__(self, members: Sequence[LanguageModel], window: int | None = None, tables: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        members: Sequence[LanguageModel],
+        window: int | None = None,
+        tables: Sequence[Any] = (),
+        kinds: Collection[str] | None = None,
+    ) -> None:
+        """`kinds` are the features that the numbers are for (see `features.KINDS`); None: all."""
         self.members = list(members)
         self.window = window
         self.tables = list(tables)
+        wanted = {"length", "backoff", "likelihood"} if kinds is None else set(kinds)
+        self._recent = not wanted.isdisjoint(("likelihood", "average"))
+        self._lengths = ["length" in wanted and offers(member, "length") for member in members]
+        self._backoffs = ["backoff" in wanted and offers(member, "backoff") for member in members]
 
-    def of_text(self, corpus: Corpus, logp: np.ndarray) -> Histories:
+    def of_text(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> Histories:
         """T histories: those of each event of `corpus`, whose ln p (T, K) the members have given."""
         first = np.repeat(corpus.offsets[:-1], np.diff(corpus.offsets))
         position = np.arange(len(logp)) - first
+        recent = self._recent_sums(logp, first) if self._recent else np.zeros(logp.shape)
+        asked = [length or backoff for length, backoff in zip(self._lengths, self._backoffs)]
+        states = [self._ask(k, "contexts", corpus, threads) if yes else None for k, yes in enumerate(asked)]
+        tables = [table.contexts(corpus, threads) for table in self.tables]
+        return self._histories(position, recent, states, tables)
+
+    def _recent_sums(self, logp: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """(T, K) relative ln p of what counts for each event, whose sentence begins at `first` (T,)."""
         # Sums up to each event, and up to the first event that still counts for it.
         total = np.zeros((len(logp) + 1, logp.shape[1]))
         np.cumsum(_relative(logp), axis=0, out=total[1:])
         begin = first if self.window is None else np.maximum(first, np.arange(len(logp)) - self.window)
-        states = [m.contexts(corpus) if hasattr(m, "contexts") else None for m in self.members]
-        tables = [table.contexts(corpus) for table in self.tables]
-        return self._histories(position, total[:-1] - total[begin], states, tables)
+        return total[:-1] - total[begin]
+
+    def _ask(self, k: int, what: str, *arguments: Any) -> Any:
+        """Call a method of member k that not all models have."""
+        return getattr(self.members[k], what)(*arguments)
 
     def begin(self, n: int) -> Memory:
         """The memory of `n` new sentences."""
@@ -95,12 +124,11 @@ class Historian:
 
     def of_states(self, memory: Memory, states: Sequence[Any]) -> Histories:
         """n histories, given the states of the members."""
-        known = [state if hasattr(m, "contexts") else None for m, state in zip(self.members, states)]
-        return self._histories(memory.position, memory.ring.sum(axis=1), known, memory.tables)
+        return self._histories(memory.position, memory.ring.sum(axis=1), states, memory.tables)
 
     def remember(self, memory: Memory, words: np.ndarray, logp: np.ndarray) -> Memory:
         """The memory behind `words`, to which the members gave ln p `logp` (n, K)."""
-        relative = _relative(logp)
+        relative = _relative(logp) if self._recent else np.zeros(logp.shape)
         if self.window is None:
             ring = memory.ring + relative[:, None]
         else:
@@ -115,11 +143,11 @@ class Historian:
     ) -> Histories:
         shape = (len(position), len(self.members))
         lengths, backoffs = np.zeros(shape, np.int64), np.zeros(shape)
-        for k, (member, state) in enumerate(zip(self.members, states)):
-            if state is not None:
-                lengths[:, k] = member.context_lengths(state)  # type: ignore[attr-defined]
-            if state is not None and hasattr(member, "context_backoffs"):
-                backoffs[:, k] = member.context_backoffs(state)
+        for k, state in enumerate(states):
+            if self._lengths[k]:
+                lengths[:, k] = self._ask(k, NEEDED["length"], state)
+            if self._backoffs[k]:
+                backoffs[:, k] = self._ask(k, NEEDED["backoff"], state)
         recent = np.maximum(recent - recent.max(axis=1, keepdims=True), FLOOR)
         span = position if self.window is None else np.minimum(position, self.window)
         return Histories(position, span, recent, lengths, backoffs, self._counts(tables, len(position)))

@@ -6,6 +6,7 @@ and the distributions of all of them are multiplied word by word.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +17,11 @@ from lmmix.lm import LanguageModel, remembers
 from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
 from lmmix.vocab import EOS
+
+logger = logging.getLogger("lmmix")
+
+MANY_CELLS = 10**9
+"""Probabilities that it takes a while to compute."""
 
 BATCH_CELLS = 1 << 20
 """Probabilities of each member that are held at a time, at least one distribution."""
@@ -67,9 +73,18 @@ def normaliser_of(
     """What normalises before some events (places in `corpus.ids`).
 
     `ids` has for each member the id there of each word of `corpus.vocab`, None where the ids are the same; `joint` is
-    what `joint_models` gave for them.
+    what `joint_models` gave for them. Warns of models that are in the way of fast sums over a long text.
     """
-    return joint.of_corpus(corpus, events, threads) if joint else DenseNormaliser(members, ids, corpus, events)
+    if joint:
+        return joint.of_corpus(corpus, events, threads)
+    cells = len(members) * len(corpus.ids) * len(corpus.vocab)
+    if cells > MANY_CELLS:
+        kinds = dict.fromkeys(member.signature.split("|")[0] for member in members if not hasattr(member, "joint_with"))
+        logger.warning(
+            "each pass over the text takes %.1g probabilities: n-gram models alone would take the fast way, but there "
+            "is %s; a shorter text, or mixing linearly, takes less time", cells, ", ".join(kinds),
+        )  # fmt: skip
+    return DenseNormaliser(members, ids, corpus, events)
 
 
 def log_product(logp: np.ndarray, weights: np.ndarray, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ logger = logging.getLogger("lmmix")
 SPREADS = ("uniform", "unigram", "chars")
 """Ways to spread the probability of `<unk>`; see `spread_shares`."""
 
-_OF_HISTORIES = ("contexts", "context_lengths", "context_counts", "context_backoffs", "longest_context", "hit_lengths")
+_OF_HISTORIES = ("contexts", "context_lengths", "context_backoffs", "longest_context")
 """Optional methods of models that tell of histories, which a wider vocabulary does not change."""
 
 
@@ -106,12 +106,20 @@ class WidenedModel:
         """What the model inside tells of histories, if it does; so features of a mixture's members see it."""
         if name in _OF_HISTORIES:
             return getattr(self.model, name)
+        if name == "score_with_lengths" and hasattr(self.model, name):
+            return self._score_with_lengths
         raise AttributeError(f"a widened model has no {name!r}")
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`."""
         corpus = corpus.recode(self.vocab)
         return self.model.score(corpus.recode(self.model.vocab), threads) + self._log_share[corpus.ids]
+
+    def _score_with_lengths(self, corpus: Corpus, threads: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """`score`, with the words in the n-grams of the model inside."""
+        corpus = corpus.recode(self.vocab)
+        logp, lengths = self.model.score_with_lengths(corpus.recode(self.model.vocab), threads)  # type: ignore[attr-defined]
+        return logp + self._log_share[corpus.ids], lengths
 
     def start(self, n: int) -> State:
         """The state of the model inside before the first word of n sentences."""

@@ -187,6 +187,27 @@ def _score(bits, index, values, layout, ids, offsets, sentence_lo, sentence_hi, 
             chain[:] = found[: order - 1]
 
 
+@kernel("void(u8[::1], i4[::1], f4[::1], i8[:, ::1], i4[::1], i8[::1], i8, i8, i4[:, ::1])")
+def _find_contexts(bits, index, values, layout, ids, offsets, sentence_lo, sentence_hi, chains):
+    """chains[t] becomes the chain before event t, for every event of some sentences."""
+    order = layout.shape[0] - 2
+    found = np.empty(order, np.int32)
+    for s in range(sentence_lo, sentence_hi):
+        found[:] = 0
+        found[0] = 1 + BOS
+        for t in range(offsets[s], offsets[s + 1]):
+            chains[t] = found[: order - 1]
+            _step(bits, index, values, layout, chains[t], np.int64(ids[t]), found)
+
+
+@kernel("void(u8[::1], f4[::1], i8[:, ::1], i4[:, ::1], i8[::1], f8[::1])")
+def _context_backoffs(bits, values, layout, chains, lengths, out):
+    """out[i] becomes the ln of the back-off of the longest context of chains[i], of lengths[i] words; 0 for none."""
+    for i in range(lengths.size):
+        k = lengths[i]
+        out[i] = _number(bits, values, layout, k, BACKOFF_CODES, np.int64(chains[i, k - 1])) if k else 0.0
+
+
 @kernel("void(u8[::1], i4[::1], f4[::1], i8[:, ::1], i4[:, ::1], i4[::1], f8[::1], i4[:, ::1])")
 def _advance(bits, index, values, layout, chains, words, out, next_chains):
     """ln p of words[i] after the contexts chains[i], and the contexts behind it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +21,17 @@ class ContextCounts:
 
     Attributes
     ----------
-    path : Path
-        The file of the counts.
+    path : Path or None
+        The file of the counts; None for counts that are in no file.
     total : (level[N],) float64
         How often each context of at most N − 1 words was followed by a word.
     """
 
-    def __init__(self, counts: NgramCounts, vocab: Vocab, ids: np.ndarray | None = None, path: PathLike = "") -> None:
+    def __init__(
+        self, counts: NgramCounts, vocab: Vocab, ids: np.ndarray | None = None, path: PathLike | None = None
+    ) -> None:
         """`ids` are those of the words of `vocab` for callers that number words in another way."""
-        self.path = Path(path)
+        self.path = None if path is None else Path(path)
         tree = counts.tree
         sums = np.zeros(tree.size + 1)
         np.cumsum(counts.count, out=sums[1:])
@@ -43,9 +47,18 @@ class ContextCounts:
         self._walker = BackoffModel(tree, np.zeros(tree.size), np.zeros(top), vocab, "counts")
         self._ids = ids
 
-    def contexts(self, corpus: Corpus) -> np.ndarray:
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that differ for different counts."""
+        tree = self._walker.tree
+        found = hashlib.sha256(self._walker.vocab.fingerprint.encode())
+        for array in (tree.level, tree.word, tree.begin, self.total):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()[:16]
+
+    def contexts(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) int32: the state before each event of `corpus`."""
-        return self._walker.contexts(corpus)
+        return self._walker.contexts(corpus, threads)
 
     def start(self, n: int) -> np.ndarray:
         """The states of n new sentences."""

@@ -155,6 +155,33 @@ class PackedModel:
         thread_map(score, cut(corpus.n_sentences, PIECE_SENTENCES), threads)
         return logp, lengths
 
+    def contexts(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
+        """(T, N − 1) int32: the state before each event of `corpus`."""
+        corpus = corpus.recode(self.vocab)
+        chains = np.empty((len(corpus.ids), self.order - 1), np.int32)
+
+        def walk(piece: tuple[int, int]) -> None:
+            kernels._find_contexts(*self._model, corpus.ids, corpus.offsets, *piece, chains)
+
+        thread_map(walk, cut(corpus.n_sentences, PIECE_SENTENCES), threads)
+        return chains
+
+    @property
+    def longest_context(self) -> int:
+        """The most words of a history that count."""
+        return self.order - 1
+
+    def context_lengths(self, state: np.ndarray) -> np.ndarray:
+        """(n,) int64: words in the longest context of each chain."""
+        return (state > 0).sum(axis=1)
+
+    def context_backoffs(self, state: np.ndarray) -> np.ndarray:
+        """(n,) ln of the back-off weight of each of these contexts; 0 for the empty one."""
+        bits, _, values, layout = self._model
+        out = np.empty(len(state))
+        kernels._context_backoffs(bits, values, layout, state, self.context_lengths(state), out)
+        return out
+
     def start(self, n: int) -> np.ndarray:
         """(n, N − 1) int32: the chain that holds `<s>` alone."""
         state = np.zeros((n, self.order - 1), np.int32)
