@@ -20,7 +20,7 @@ from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.lm import load
 from lmmix.mix.context import ContextMixture
 from lmmix.mix.em import fit_em
-from lmmix.mix.features import KINDS, USUAL, FeatureSet
+from lmmix.mix.features import USUAL
 from lmmix.mix.fit_context import fit_context, fit_own, fit_sentences
 from lmmix.mix.fit_gate import _Goal, fit_gate
 from lmmix.mix.gate import CosineMap, Gate, HiddenMap
@@ -391,12 +391,6 @@ class TestMethods:
     def test_window_below_one(self, held: HeldOut) -> None:
         with pytest.raises(SettingError, match="window is 0"):
             fit_context(held, window=0)
-
-    def test_columns_have_names(self) -> None:
-        features = FeatureSet(tuple(KINDS), 2, [2, 1])
-        names = features.names(["a", "b"])
-        assert len(names) == len(features.columns) == 3 + 2 + 2 + 2 + 2 + 1
-        assert names[:3] == ["length(a)=1", "length(a)=2", "length(b)=1"] and names[-1] == "position"
 
 
 def counts_by_length(table: dict[tuple[int, ...], int], history: list[int]) -> dict[int, int]:

@@ -98,11 +98,3 @@ class FeatureSet:
         for j, column in enumerate(self.columns):
             found[:, j] = KINDS[column.kind][1](histories, column)
         return found
-
-    def names(self, members: Sequence[str]) -> list[str]:
-        """(F,) what to call the columns, given the names of the members."""
-        named = []
-        for kind, member, value in self.columns:
-            which = "" if kind == "position" else f"({members[member]})"
-            named.append(f"{kind}{which}" + (f"={value}" if kind == "length" else ""))
-        return named
