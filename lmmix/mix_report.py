@@ -53,9 +53,9 @@ def mix_report(fit: MixtureFit, threads: int | None = None) -> MixReport:
     alike = overlap(logp, threads)
     if not isinstance(mixture, InterpolatedMixture):
         return MixReport(alike, None, None)
-    shares = shares_report(mixture.shares(held.corpus, held.logp)[rows])
+    shares = shares_report(mixture.shares(held.corpus, held.logp, threads)[rows])
     if not any(hasattr(member, "contexts") for member in held.members):
         return MixReport(alike, shares, None)
-    log_weights = np.broadcast_to(mixture.log_weights(held.corpus, held.logp), held.logp.shape)[rows]
-    lengths = Historian(held.members).of_text(held.corpus, held.logp).lengths.max(axis=1)[rows]
-    return MixReport(alike, shares, weights_by_bucket(logp, log_weights, lengths))
+    log_weights = np.broadcast_to(mixture.log_weights(held.corpus, held.logp, threads), held.logp.shape)[rows]
+    histories = Historian(held.members, kinds=("length",)).of_text(held.corpus, held.logp, threads)
+    return MixReport(alike, shares, weights_by_bucket(logp, log_weights, histories.lengths.max(axis=1)[rows]))

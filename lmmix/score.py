@@ -129,9 +129,9 @@ def token_scores(model: LanguageModel, corpus: Corpus, threads: int | None = Non
     logp, shares = scored[0][0], np.zeros((len(corpus.ids), 0))
     if isinstance(model, Mixture):
         member_logp = np.stack([one for one, _ in scored], axis=1)
-        logp = model.combine(known, member_logp)
+        logp = model.combine(known, member_logp, threads)
         if isinstance(model, InterpolatedMixture):
-            shares = model.shares(known, member_logp)
+            shares = model.shares(known, member_logp, threads)
     oov = set(known.oov_at.tolist())
     for t, sentence in enumerate(corpus.sentence_of().tolist()):
         yield TokenScore(

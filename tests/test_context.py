@@ -95,6 +95,20 @@ class TestMixture:
         mixture.gate = Gate(np.zeros(3), rng.normal(0, 1, (3, 5)), mapping)
         check_language_model(mixture, corpus)
 
+    def test_threads_reach_the_models(
+        self, models: list[BackoffModel], corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[int | None] = []
+        found = BackoffModel._found
+
+        def watched(model: BackoffModel, text: Corpus, threads: int | None) -> Any:
+            asked.append(threads)
+            return found(model, text, threads)
+
+        monkeypatch.setattr(BackoffModel, "_found", watched)
+        ContextMixture(models, None, PLAIN).score(corpus, 3)
+        assert asked == [3] * 6
+
     def test_text_in_pieces_is_the_same(
         self, models: list[BackoffModel], held: HeldOut, monkeypatch: pytest.MonkeyPatch
     ) -> None:

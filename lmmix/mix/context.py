@@ -132,9 +132,9 @@ class ContextMixture(InterpolatedMixture):
         """(T, F) the features before each event, given ln p (T, K) of the members."""
         return self.features.values(self._historian.of_text(corpus, logp, threads))
 
-    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def log_weights(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """See `InterpolatedMixture.log_weights`."""
-        histories = self._historian.of_text(corpus, logp)
+        histories = self._historian.of_text(corpus, logp, threads)
         out = np.empty(logp.shape)
         for lo, hi in cut(len(logp), PIECE_EVENTS):
             out[lo:hi] = self.gate.log_weights(self.features.values(histories[lo:hi]))

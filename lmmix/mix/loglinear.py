@@ -68,11 +68,6 @@ class LogLinearMixture(Mixture):
         self._refuse_zero(zero)
         return self._product(logp) - log_z
 
-    def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
-        """(T,) ln p of each event."""
-        corpus = corpus.recode(self.vocab)
-        return self.combine(corpus, self.score_members(corpus, threads), threads)
-
     def start(self, n: int) -> MixtureState:
         """The states before the first word of n sentences."""
         return MixtureState(self._start_members(n), None)

@@ -94,7 +94,7 @@ class Mixture(ABC):
         return cls(members, paths=paths, **parameters)
 
     @abstractmethod
-    def combine(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def combine(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`, given (T, K) those of the members."""
 
     def score_members(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
@@ -109,7 +109,7 @@ class Mixture(ABC):
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event."""
         corpus = corpus.recode(self.vocab)
-        return self.combine(corpus, self.score_members(corpus, threads))
+        return self.combine(corpus, self.score_members(corpus, threads), threads)
 
     @abstractmethod
     def start(self, n: int) -> MixtureState:

@@ -72,7 +72,7 @@ class OnlineMixture(InterpolatedMixture):
         """Rule, rate, share and the weights at the start."""
         return {"weights": self.weights.tolist(), "rate": self.rate, "share": self.share, "rule": self.rule}
 
-    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def log_weights(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """See `InterpolatedMixture.log_weights`."""
         return self._read(logp, self.weights.copy())
 
