@@ -18,6 +18,7 @@ from odd_models import odd_model
 from test_counts import TEXTS
 
 from lmmix.adaptive.cache import CacheModel
+from lmmix.adaptive.infinigram import train_infinigram
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, InputError, SettingError
 from lmmix.lm import LanguageModel, load
@@ -160,6 +161,32 @@ def test_a_word_that_one_model_excludes_is_excluded(corpus: Corpus) -> None:
             refused.score(corpus)
         with pytest.raises(InputError, match="'mat'"):
             refused.distribution(refused.start(1))
+
+
+def test_a_history_behind_which_no_word_is_possible(corpus: Corpus) -> None:
+    """Relative frequencies of two texts: behind "the" no word is in both. With and without exact sums."""
+    text = corpus_from_lines(["the cat", "the dog"])
+    members: list[LanguageModel] = [
+        train_infinigram(corpus_from_lines([line], text.vocab)) for line in ("the cat", "the dog")
+    ]
+    closed = [train_ngram(text, 2), train_ngram(text, 2)]
+    for model, word in zip(closed, ("cat", "dog")):
+        model.logp[1:] = np.where(model.tree.word[1:] == text.vocab.id(word), 0.0, -np.inf)
+        model.backoff[:] = 0.0
+    for mixture in (LogLinearMixture(members, [0.5, 0.5]), LogLinearMixture(closed, [0.5, 0.5])):
+        with pytest.raises(
+            InputError, match="before the word '.*' in line 1, no word has a probability in every model"
+        ):
+            mixture.score(text)
+        state = mixture.start(1)
+        with pytest.raises(InputError, match="behind one of the histories, no word has"):
+            for word in text.ids[:2]:
+                mixture.distribution(state)
+                state = mixture.advance(state, np.array([word], np.int32))[1]
+        with pytest.raises(InputError, match="behind one of the histories, no word has"):
+            state = mixture.start(1)
+            for word in text.ids[:2]:
+                state = mixture.advance(state, np.array([word], np.int32))[1]
 
 
 def test_a_word_that_all_models_exclude_is_no_error(corpus: Corpus) -> None:
