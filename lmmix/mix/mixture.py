@@ -36,7 +36,7 @@ class Mixture(ABC):
     vocab : Vocab
         That of the first member.
 
-    Raises EventSpaceError for different vocabularies, SettingError without a member.
+    Raises EventSpaceError for different vocabularies, SettingError without a member, or with another number of files.
     """
 
     combination: ClassVar[str]
@@ -45,6 +45,8 @@ class Mixture(ABC):
     def __init__(self, members: Sequence[LanguageModel], paths: Sequence[PathLike | None] | None = None) -> None:
         if not members:
             raise SettingError("a mixture needs at least one model")
+        if paths is not None and len(paths) != len(members):
+            raise SettingError(f"{len(paths)} files for {len(members)} models; give each its own, or None")
         self.members = list(members)
         self.paths = [None if path is None else Path(path) for path in paths] if paths is not None else None
         self.vocab = self.members[0].vocab
