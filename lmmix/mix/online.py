@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lmmix.checks import simplex_weights
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
@@ -16,7 +17,6 @@ from lmmix.lm import REMEMBERS, LanguageModel
 from lmmix.mix import _kernels as kernels
 from lmmix.mix.em import fit_em
 from lmmix.mix.interpolated import InterpolatedMixture
-from lmmix.mix.linear import simplex_weights
 from lmmix.mix.mixture import MixtureState
 
 RULES = ("share", "eg")
