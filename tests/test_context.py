@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import naive_context
@@ -24,6 +25,7 @@ from lmmix.mix.gate import CosineMap, Gate, HiddenMap
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.histories import Historian
 from lmmix.mix.linear import LinearMixture
+from lmmix.mix.maps import fourier_map, nystroem_map
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.context_counts import load_context_counts
 from lmmix.ngram.count_artefact import write_lmc
@@ -213,10 +215,38 @@ class TestGate:
         one, two = (fit_gate(logp, features, threads=threads) for threads in (1, 2))
         np.testing.assert_array_equal(one.gate.theta, two.gate.theta)
 
-    @pytest.mark.parametrize("prior", [0.0, -1.0, np.nan])
+    @pytest.mark.parametrize("prior", [0.0, -1.0, np.nan, 1e-200])
     def test_bad_prior(self, prior: float) -> None:
         with pytest.raises(SettingError, match="prior is"):
             fit_gate(np.zeros((2, 2)), np.zeros((2, 1)), prior=prior)
+
+    @pytest.mark.parametrize("prior", [1e-6, 1e200, np.inf])
+    def test_extreme_priors(self, prior: float) -> None:
+        rng = np.random.default_rng(0)
+        logp = rng.normal(-5, 2, (50, 2))
+        fit = fit_gate(logp, rng.normal(0, 1, (50, 2)), prior=prior)
+        assert np.isfinite(fit.gate.theta).all() and fit.logp >= fit_em(logp).logp - 1e-7
+
+    @pytest.mark.parametrize("make", [fourier_map, nystroem_map])
+    def test_kernel_maps_that_cannot_be(self, make: Callable[..., object]) -> None:
+        for size in (0, -1):
+            with pytest.raises(SettingError, match=f"units is {size}"):
+                make(np.ones((3, 2)), size)
+        with pytest.raises(SettingError, match="seed is -1"):
+            make(np.ones((3, 2)), seed=-1)
+        with pytest.raises(SettingError, match="no feature"):
+            make(np.zeros((3, 0)))
+
+    def test_hidden_layer_that_cannot_be(self) -> None:
+        pytest.importorskip("torch")
+        from lmmix.neural.gate import hidden_layer
+
+        with pytest.raises(SettingError, match="units is 0"):
+            hidden_layer(np.ones((3, 2)), np.zeros((3, 2)), 0)
+        with pytest.raises(SettingError, match="seed is -1"):
+            hidden_layer(np.ones((3, 2)), np.zeros((3, 2)), seed=-1)
+        with pytest.raises(SettingError, match="no feature"):
+            hidden_layer(np.zeros((3, 0)), np.zeros((3, 2)))
 
     def test_features_that_are_not_finite(self) -> None:
         with pytest.raises(SettingError, match="must be finite"):

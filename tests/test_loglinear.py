@@ -289,7 +289,7 @@ def test_unsuitable_settings_are_refused(exact: tuple[list[BackoffModel], Corpus
         LogLinearMixture([], [])
     with pytest.raises(EventSpaceError):
         LogLinearMixture([members[0], train_ngram(corpus_from_lines(["chair"]), 2)], [1, 1])
-    for name, value in (("tolerance", 0.0), ("prior", -1.0)):
+    for name, value in (("tolerance", 0.0), ("prior", -1.0), ("prior", 1e-200)):
         with pytest.raises(SettingError, match=name):
             fitted(members, text, **{name: value})
     histories = joined(members, text, everywhere(text))
