@@ -21,7 +21,7 @@ from lmmix.mix.em import fit_em
 from lmmix.mix.features import KINDS, FeatureSet
 from lmmix.mix.fit_context import fit_context, fit_own, fit_sentences
 from lmmix.mix.fit_gate import _Goal, fit_gate
-from lmmix.mix.gate import CosineMap, Gate, HiddenMap
+from lmmix.mix.gate import CosineMap, Gate, HiddenMap, LandmarkMap
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.histories import Historian
 from lmmix.mix.linear import LinearMixture
@@ -214,6 +214,47 @@ class TestGate:
         logp, features = rng.normal(-5, 1, (1234, 3)), rng.normal(0, 1, (1234, 4))
         one, two = (fit_gate(logp, features, threads=threads) for threads in (1, 2))
         np.testing.assert_array_equal(one.gate.theta, two.gate.theta)
+
+    @pytest.mark.parametrize(
+        ("bias", "theta", "message"),
+        [([0.0], np.zeros((1, 4)), "does not fit 3 members and 4 columns"),
+         ([0.0] * 3, np.zeros((3, 5)), "does not fit 3 members"),
+         ([0.0] * 3, np.full((3, 4), np.inf), "theta of a gate"),
+         ([-np.inf] * 3, np.zeros((3, 4)), "bias is .* not −inf alone"), ([0, 0, np.nan], np.zeros((3, 4)), "bias is"),
+         ([0, 0, np.inf], np.zeros((3, 4)), "bias is"), ([0.0] * 3, np.full((3, 4), 1e300), "beyond ±1e")],
+    )  # fmt: skip
+    def test_gates_that_do_not_fit(
+        self, models: list[BackoffModel], bias: list[float], theta: np.ndarray, message: str
+    ) -> None:
+        with pytest.raises(SettingError, match=message):
+            ContextMixture(models, Gate(np.array(bias, float), theta), ("likelihood", "position"))
+
+    def test_maps_that_do_not_fit(self, models: list[BackoffModel]) -> None:
+        gate = Gate(np.zeros(3), np.zeros((3, 2)), HiddenMap(np.zeros((7, 2)), np.zeros(2)))
+        with pytest.raises(SettingError, match="made for 7 features; there are 4"):
+            ContextMixture(models, gate, ("likelihood", "position"))
+        two = np.zeros(2)
+        for weights, offset in ((np.zeros(2), two), (np.zeros((3, 0)), np.zeros(0)), (np.zeros((2, 3)), two)):
+            for make in (HiddenMap, CosineMap):
+                with pytest.raises(SettingError, match="a map of features has weights"):
+                    make(weights, offset)
+        with pytest.raises(SettingError, match="weights of a gate .* beyond"):
+            CosineMap(np.full((1, 2), 1e308), two)
+        good = {"scale": two, "landmarks": np.zeros((3, 2)), "normalisation": np.eye(3), "gamma": np.array(0.5)}
+        assert LandmarkMap(**good).shape == (2, 3)
+        for name, array in (
+            ("normalisation", two),
+            ("gamma", np.eye(2)),
+            ("gamma", np.array(-1.0)),
+            ("scale", np.ones(3)),
+        ):
+            with pytest.raises(SettingError, match="do not go with scale"):
+                LandmarkMap(**{**good, name: array})
+
+    @pytest.mark.parametrize("window", [0, 10**30])
+    def test_windows_that_cannot_be(self, models: list[BackoffModel], window: int) -> None:
+        with pytest.raises(SettingError, match=f"window is {window}; it must be from 1 to 1000000 events"):
+            ContextMixture(models, None, ("likelihood",), window)
 
     @pytest.mark.parametrize("prior", [0.0, -1.0, np.nan, 1e-200])
     def test_bad_prior(self, prior: float) -> None:

@@ -25,6 +25,8 @@ from lmmix.parallel import cut
 PIECE_EVENTS = 1 << 17
 """Events whose features exist at a time."""
 
+LARGEST_WINDOW = 10**6
+
 
 class ContextMixture(InterpolatedMixture):
     """p(w | h) = Σ_k w_k(h) p_k(w | h), w(h) = softmax_k(bias_k + Σ_j θ_kj f_j(h)).
@@ -58,8 +60,8 @@ class ContextMixture(InterpolatedMixture):
         paths: Sequence[PathLike | None] | None = None,
     ) -> None:
         super().__init__(members, paths)
-        if window is not None and window < 1:
-            raise SettingError(f"window is {window}; it must be 1 or more events")
+        if window is not None and not 1 <= window <= LARGEST_WINDOW:
+            raise SettingError(f"window is {window}; it must be from 1 to {LARGEST_WINDOW} events")
         if "counts" in kinds and len(tables) != len(self.members):
             raise SettingError(f"the feature 'counts' needs a count file for each of {len(self.members)} models")
         self.window = window
@@ -67,6 +69,7 @@ class ContextMixture(InterpolatedMixture):
         longest = [getattr(m, "longest_context", LONGEST) if hasattr(m, "contexts") else 0 for m in self.members]
         self.features = FeatureSet(kinds, len(self.members), longest)
         self.gate = gate or Gate(np.zeros(len(self.members)), np.zeros((len(self.members), len(self.features.columns))))
+        self.gate.check(len(self.members), len(self.features.columns))
         self._historian = Historian(self.members, window, self.tables)
 
     def parameter_signature(self) -> str:
@@ -104,7 +107,7 @@ class ContextMixture(InterpolatedMixture):
         """(T, F) the features before each event, given ln p (T, K) of the members."""
         return self.features.values(self._historian.of_text(corpus, logp))
 
-    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def log_weights(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """See `InterpolatedMixture.log_weights`."""
         histories = self._historian.of_text(corpus, logp)
         out = np.empty(logp.shape)
