@@ -21,12 +21,12 @@ class InterpolatedMixture(Mixture):
     """
 
     @abstractmethod
-    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def log_weights(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T, K) ln of the weights before each event of `corpus`, given ln p (T, K) of the members."""
 
-    def combine(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def combine(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`, given (T, K) those of the members."""
-        return log_sums(self.log_weights(corpus, logp) + logp)
+        return log_sums(self.log_weights(corpus, logp, threads) + logp)
 
     def shares(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
         """(T, K) each member's part of the mixture's probability of each event; nan where that is 0."""

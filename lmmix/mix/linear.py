@@ -48,7 +48,7 @@ class LinearMixture(InterpolatedMixture):
         """The weights."""
         return {"weights": self.weights.tolist()}
 
-    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def log_weights(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(K,) ln of the weights, which are the same before each event."""
         return self._log_weights
 

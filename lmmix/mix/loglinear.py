@@ -23,6 +23,9 @@ from lmmix.mix.normalise import joint_models, log_distributions, log_product, no
 
 logger = logging.getLogger("lmmix")
 
+LARGEST_WEIGHT = 1e6
+"""Weights beyond that, of either sign, say no more than that the best word is certain."""
+
 
 class LogLinearMixture(Mixture):
     """p(w | h) = Π_k p_k(w | h)^{w_k} / Z(h) over K models of one event space (Klakow 1998).
@@ -37,7 +40,8 @@ class LogLinearMixture(Mixture):
     ----------
     weights : (K,) float64
 
-    Raises EventSpaceError for different vocabularies, SettingError for weights that are not finite or all 0.
+    Raises EventSpaceError for different vocabularies, SettingError for
+    weights that are not finite, beyond ±10⁶, or all 0.
     """
 
     combination: ClassVar[str] = "loglinear"
@@ -70,11 +74,6 @@ class LogLinearMixture(Mixture):
         if np.isneginf(log_z).any():
             raise InputError(f"before {place_of(corpus, int(np.argmin(log_z)))}, {_NO_WORD}")
         return self._product(logp) - log_z
-
-    def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
-        """(T,) ln p of each event."""
-        corpus = corpus.recode(self.vocab)
-        return self.combine(corpus, self.score_members(corpus, threads), threads)
 
     def start(self, n: int) -> MixtureState:
         """The states before the first word of n sentences."""
@@ -148,8 +147,10 @@ def _refuse_impossible(log_z: np.ndarray) -> None:
 
 def _checked_weights(weights: Sequence[float] | np.ndarray, members: int) -> np.ndarray:
     values = np.array(weights, np.float64)
-    if values.shape != (members,) or not np.isfinite(values).all() or not values.any():
-        raise SettingError(f"weights {values.tolist()} must be {members} finite numbers, not all 0")
+    if values.shape != (members,) or not (np.abs(values) <= LARGEST_WEIGHT).all() or not values.any():
+        raise SettingError(
+            f"weights {values.tolist()} must be {members} finite numbers, none beyond ±{LARGEST_WEIGHT:g}, not all 0"
+        )
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -86,12 +87,15 @@ class Mixture(ABC):
     ) -> Mixture:
         """The mixture that `parameters` from a file in `folder` describe.
 
-        Raises SettingError, KeyError, TypeError or ValueError for parameters that describe none.
+        Raises SettingError, KeyError, TypeError, AttributeError or ValueError for parameters that describe none.
         """
+        names = inspect.signature(cls).parameters.keys() - {"members", "paths"}
+        if parameters.keys() != names:
+            raise SettingError(f"its parameters are {', '.join(parameters)}; they must be {', '.join(sorted(names))}")
         return cls(members, paths=paths, **parameters)
 
     @abstractmethod
-    def combine(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def combine(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event of `corpus`, given (T, K) those of the members."""
 
     def score_members(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
@@ -106,7 +110,7 @@ class Mixture(ABC):
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) ln p of each event."""
         corpus = corpus.recode(self.vocab)
-        return self.combine(corpus, self.score_members(corpus, threads))
+        return self.combine(corpus, self.score_members(corpus, threads), threads)
 
     @abstractmethod
     def start(self, n: int) -> MixtureState:

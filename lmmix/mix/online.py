@@ -72,7 +72,7 @@ class OnlineMixture(InterpolatedMixture):
         """Rule, rate, share and the weights at the start."""
         return {"weights": self.weights.tolist(), "rate": self.rate, "share": self.share, "rule": self.rule}
 
-    def log_weights(self, corpus: Corpus, logp: np.ndarray) -> np.ndarray:
+    def log_weights(self, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> np.ndarray:
         """See `InterpolatedMixture.log_weights`."""
         return self._read(logp, self.weights.copy())
 
@@ -119,11 +119,11 @@ class Regret:
         return (self.fixed - self.online) / self.events
 
 
-def regret(mixture: OnlineMixture, corpus: Corpus, logp: np.ndarray) -> Regret:
+def regret(mixture: OnlineMixture, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> Regret:
     """The regret of `mixture` on a text whose ln p (T, K) its members have given; events without any do not count."""
     rows = logp.max(axis=1) > -np.inf
-    online = float(mixture.combine(corpus, logp)[rows].sum())
-    return Regret(online, fit_em(logp[rows]).logp, int(rows.sum()))
+    online = float(mixture.combine(corpus, logp, threads)[rows].sum())
+    return Regret(online, fit_em(logp[rows], threads=threads).logp, int(rows.sum()))
 
 
 def fit_online(
