@@ -95,7 +95,8 @@ _ARTEFACT_READERS = {
     "infinigram": "lmmix.adaptive.infinigram_file:read_lmi",
 }
 _FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
-_JSON_READERS = {"mixture": "lmmix.mix.mixture_file:load_mixture"}
+_MIXTURE_READER = "lmmix.mix.mixture_file:load_mixture"
+_JSON_READERS = {"mixture": _MIXTURE_READER}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
 _DUMP_READER = "lmmix.dumps:read_dump"
@@ -115,7 +116,8 @@ def load(path: PathLike, tokenizer: str | None = None, threads: int | None = Non
 
     ARPA files and dumps may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other
-    models know, and are refused if they know better. `threads` read an ARPA file, by default all cores.
+    models know, and are refused if they know better. `threads` read an ARPA file, or those of a
+    mixture, by default all cores.
 
     Raises InputError for a missing file, FormatError for one that is no language model or is damaged, EventSpaceError
     for another tokeniser.
@@ -129,7 +131,7 @@ def load(path: PathLike, tokenizer: str | None = None, threads: int | None = Non
         return read(path, tokenizer=tokenizer or "whitespace", threads=threads)
     if reader == _DUMP_READER:
         return read(path, tokenizer or "whitespace")
-    model = read(path)
+    model = read(path, threads) if reader == _MIXTURE_READER else read(path)
     if tokenizer is not None and not same_tokens(model.vocab.tokenizer, tokenizer):
         raise EventSpaceError(f"{path}: its tokens are made by {model.vocab.tokenizer!r}, not by {tokenizer!r}")
     return model

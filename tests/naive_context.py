@@ -51,11 +51,16 @@ def gate_logp(p: np.ndarray, features: np.ndarray, bias: np.ndarray, theta: np.n
 
 
 def online(p: np.ndarray, start: np.ndarray, rate: float, share: float, rule: str) -> np.ndarray:
-    """(T,) p of the mixture, event by event, with weights that follow."""
+    """(T,) p of the mixture, event by event, with weights that follow.
+
+    They stay as they are behind an event that no member with weight gives a probability.
+    """
     weights, out = start.copy(), []
     for row in p:
         mix = sum(w * q for w, q in zip(weights, row))
         out.append(mix)
+        if mix == 0:
+            continue
         factor = [q**rate if rule == "share" else math.exp(rate * (q - max(row)) / mix) for q in row]
         weights = np.array([w * f for w, f in zip(weights, factor)])
         weights = (1 - share) * weights / weights.sum() + share * start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from lmmix.mix.em import fit_em
 from lmmix.mix.features import USUAL
 from lmmix.mix.fit_context import fit_context, fit_own, fit_sentences
 from lmmix.mix.fit_gate import _Goal, fit_gate
-from lmmix.mix.gate import CosineMap, Gate, HiddenMap
+from lmmix.mix.gate import CosineMap, Gate, HiddenMap, LandmarkMap
 from lmmix.mix.held_out import HeldOut, score_held_out
 from lmmix.mix.histories import Historian
 from lmmix.mix.linear import LinearMixture
+from lmmix.mix.maps import fourier_map, nystroem_map
 from lmmix.mix_methods import METHODS, MixSettings
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.context_counts import ContextCounts, load_context_counts
@@ -307,10 +309,79 @@ class TestGate:
         one, two = (fit_gate(logp, features, threads=threads) for threads in (1, 2))
         np.testing.assert_array_equal(one.gate.theta, two.gate.theta)
 
-    @pytest.mark.parametrize("prior", [0.0, -1.0, np.nan])
+    @pytest.mark.parametrize(
+        ("bias", "theta", "message"),
+        [([0.0], np.zeros((1, 4)), "does not fit 3 members and 4 columns"),
+         ([0.0] * 3, np.zeros((3, 5)), "does not fit 3 members"),
+         ([0.0] * 3, np.full((3, 4), np.inf), "theta of a gate"),
+         ([-np.inf] * 3, np.zeros((3, 4)), "bias is .* not −inf alone"), ([0, 0, np.nan], np.zeros((3, 4)), "bias is"),
+         ([0, 0, np.inf], np.zeros((3, 4)), "bias is"), ([0.0] * 3, np.full((3, 4), 1e300), "beyond ±1e")],
+    )  # fmt: skip
+    def test_gates_that_do_not_fit(
+        self, models: list[BackoffModel], bias: list[float], theta: np.ndarray, message: str
+    ) -> None:
+        with pytest.raises(SettingError, match=message):
+            ContextMixture(models, Gate(np.array(bias, float), theta), ("likelihood", "position"))
+
+    def test_maps_that_do_not_fit(self, models: list[BackoffModel]) -> None:
+        gate = Gate(np.zeros(3), np.zeros((3, 2)), HiddenMap(np.zeros((7, 2)), np.zeros(2)))
+        with pytest.raises(SettingError, match="made for 7 features; there are 4"):
+            ContextMixture(models, gate, ("likelihood", "position"))
+        two = np.zeros(2)
+        for weights, offset in ((np.zeros(2), two), (np.zeros((3, 0)), np.zeros(0)), (np.zeros((2, 3)), two)):
+            for make in (HiddenMap, CosineMap):
+                with pytest.raises(SettingError, match="a map of features has weights"):
+                    make(weights, offset)
+        with pytest.raises(SettingError, match="weights of a gate .* beyond"):
+            CosineMap(np.full((1, 2), 1e308), two)
+        good = {"scale": two, "landmarks": np.zeros((3, 2)), "normalisation": np.eye(3), "gamma": np.array(0.5)}
+        assert LandmarkMap(**good).shape == (2, 3)
+        for name, array in (
+            ("normalisation", two),
+            ("gamma", np.eye(2)),
+            ("gamma", np.array(-1.0)),
+            ("scale", np.ones(3)),
+        ):
+            with pytest.raises(SettingError, match="do not go with scale"):
+                LandmarkMap(**{**good, name: array})
+
+    @pytest.mark.parametrize("window", [0, 10**30])
+    def test_windows_that_cannot_be(self, models: list[BackoffModel], window: int) -> None:
+        with pytest.raises(SettingError, match=f"window is {window}; it must be from 1 to 1000000 events"):
+            ContextMixture(models, None, ("likelihood",), window)
+
+    @pytest.mark.parametrize("prior", [0.0, -1.0, np.nan, 1e-200])
     def test_bad_prior(self, prior: float) -> None:
         with pytest.raises(SettingError, match="prior is"):
             fit_gate(np.zeros((2, 2)), np.zeros((2, 1)), prior=prior)
+
+    @pytest.mark.parametrize("prior", [1e-6, 1e200, np.inf])
+    def test_extreme_priors(self, prior: float) -> None:
+        rng = np.random.default_rng(0)
+        logp = rng.normal(-5, 2, (50, 2))
+        fit = fit_gate(logp, rng.normal(0, 1, (50, 2)), prior=prior)
+        assert np.isfinite(fit.gate.theta).all() and fit.logp >= fit_em(logp).logp - 1e-7
+
+    @pytest.mark.parametrize("make", [fourier_map, nystroem_map])
+    def test_kernel_maps_that_cannot_be(self, make: Callable[..., object]) -> None:
+        for size in (0, -1):
+            with pytest.raises(SettingError, match=f"units is {size}"):
+                make(np.ones((3, 2)), size)
+        with pytest.raises(SettingError, match="seed is -1"):
+            make(np.ones((3, 2)), seed=-1)
+        with pytest.raises(SettingError, match="no feature"):
+            make(np.zeros((3, 0)))
+
+    def test_hidden_layer_that_cannot_be(self) -> None:
+        pytest.importorskip("torch")
+        from lmmix.neural.gate import hidden_layer
+
+        with pytest.raises(SettingError, match="units is 0"):
+            hidden_layer(np.ones((3, 2)), np.zeros((3, 2)), 0)
+        with pytest.raises(SettingError, match="seed is -1"):
+            hidden_layer(np.ones((3, 2)), np.zeros((3, 2)), seed=-1)
+        with pytest.raises(SettingError, match="no feature"):
+            hidden_layer(np.zeros((3, 0)), np.zeros((3, 2)))
 
     def test_features_that_are_not_finite(self) -> None:
         with pytest.raises(SettingError, match="must be finite"):

@@ -18,6 +18,7 @@ from odd_models import odd_model
 from test_counts import TEXTS
 
 from lmmix.adaptive.cache import CacheModel
+from lmmix.adaptive.infinigram import train_infinigram
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, InputError, SettingError
 from lmmix.lm import LanguageModel, load
@@ -172,6 +173,32 @@ def test_a_word_that_one_model_excludes_is_excluded(corpus: Corpus) -> None:
             refused.distribution(refused.start(1))
 
 
+def test_a_history_behind_which_no_word_is_possible(corpus: Corpus) -> None:
+    """Relative frequencies of two texts: behind "the" no word is in both. With and without exact sums."""
+    text = corpus_from_lines(["the cat", "the dog"])
+    members: list[LanguageModel] = [
+        train_infinigram(corpus_from_lines([line], text.vocab)) for line in ("the cat", "the dog")
+    ]
+    closed = [train_ngram(text, 2), train_ngram(text, 2)]
+    for model, word in zip(closed, ("cat", "dog")):
+        model.logp[1:] = np.where(model.tree.word[1:] == text.vocab.id(word), 0.0, -np.inf)
+        model.backoff[:] = 0.0
+    for mixture in (LogLinearMixture(members, [0.5, 0.5]), LogLinearMixture(closed, [0.5, 0.5])):
+        with pytest.raises(
+            InputError, match="before the word '.*' in line 1, no word has a probability in every model"
+        ):
+            mixture.score(text)
+        state = mixture.start(1)
+        with pytest.raises(InputError, match="behind one of the histories, no word has"):
+            for word in text.ids[:2]:
+                mixture.distribution(state)
+                state = mixture.advance(state, np.array([word], np.int32))[1]
+        with pytest.raises(InputError, match="behind one of the histories, no word has"):
+            state = mixture.start(1)
+            for word in text.ids[:2]:
+                state = mixture.advance(state, np.array([word], np.int32))[1]
+
+
 def test_a_word_that_all_models_exclude_is_no_error(corpus: Corpus) -> None:
     members = [train_ngram(corpus, 2), train_ngram(corpus, 3)]
     for member in members:
@@ -265,14 +292,14 @@ def test_word_without_probability_is_named(corpus: Corpus) -> None:
 
 def test_unsuitable_settings_are_refused(exact: tuple[list[BackoffModel], Corpus]) -> None:
     members, text = exact
-    for weights in ([0.5], [0.0, 0.0, 0.0], [np.nan, 1.0, 1.0], [np.inf, 1.0, 1.0]):
-        with pytest.raises(SettingError, match="finite numbers, not all 0"):
+    for weights in ([0.5], [0.0, 0.0, 0.0], [np.nan, 1.0, 1.0], [np.inf, 1.0, 1.0], [1e308, 1.0, 1.0]):
+        with pytest.raises(SettingError, match="finite numbers, none beyond .* not all 0"):
             LogLinearMixture(members, weights)
     with pytest.raises(SettingError, match="at least one model"):
         LogLinearMixture([], [])
     with pytest.raises(EventSpaceError):
         LogLinearMixture([members[0], train_ngram(corpus_from_lines(["chair"]), 2)], [1, 1])
-    for name, value in (("tolerance", 0.0), ("prior", -1.0)):
+    for name, value in (("tolerance", 0.0), ("prior", -1.0), ("prior", 1e-200)):
         with pytest.raises(SettingError, match=name):
             fitted(members, text, **{name: value})
     histories = joined(members, text, everywhere(text))

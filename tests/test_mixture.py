@@ -126,6 +126,12 @@ def test_weights_off_the_simplex_are_refused(corpus: Corpus, weights: list[float
         LinearMixture(models(corpus)[:2], weights)
 
 
+def test_another_number_of_files_is_refused(corpus: Corpus) -> None:
+    other = train_ngram(corpus_from_lines(["the cat sat on a chair"]), 2)
+    with pytest.raises(SettingError, match="1 files for 2 models"):
+        LinearMixture([train_ngram(corpus, 2), other], [0.5, 0.5], ["a.arpa"])
+
+
 def test_mixture_without_files_cannot_be_saved(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="have files"):
         LinearMixture(models(corpus), [0.5, 0.3, 0.2]).save(tmp_path / "mix.json")

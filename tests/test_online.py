@@ -48,6 +48,27 @@ def test_equals_naive(
     np.testing.assert_allclose(mixture.combine(corpus, logp), np.log(naive), rtol=1e-7)
 
 
+@pytest.mark.parametrize("rule", RULES)
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0.0, 0.01, 0.3, 1.0])] * 2), min_size=1, max_size=12),
+    st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.0, 0.1, 1.0]), st.sampled_from([0.0, 0.25, 1.0]),
+)  # fmt: skip
+def test_zero_probabilities_and_weights_equal_naive(
+    models: list[BackoffModel],
+    corpus: Corpus,
+    rule: str,
+    p: list[tuple[float, ...]],
+    rate: float,
+    share: float,
+    first: float,
+) -> None:
+    start = np.array([first, 1 - first])
+    with np.errstate(divide="ignore"):
+        found = OnlineMixture(models, start, rate, share, rule).combine(corpus, np.log(np.array(p)))
+        expected = np.log(naive_context.online(np.array(p), start, rate, share, rule))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
 @given(st.integers(0, 10**6))
 def test_bayesian_mixture_loses_at_most_ln_k_to_the_best_member(
     models: list[BackoffModel], corpus: Corpus, seed: int
@@ -71,9 +92,14 @@ def test_following_pays_where_the_text_changes(models: list[BackoffModel], corpu
     assert regret(mixture, corpus, logp).per_event < -0.5
 
 
-@given(st.integers(0, 10**6))
-def test_fitted_is_at_least_as_good_as_fixed_weights(models: list[BackoffModel], corpus: Corpus, seed: int) -> None:
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3, 0.7]))
+def test_fitted_is_at_least_as_good_as_fixed_weights(
+    models: list[BackoffModel], corpus: Corpus, seed: int, zeros: float
+) -> None:
     logp = matrix(seed, members=2)
+    rows = np.arange(len(logp))
+    without = np.random.default_rng(seed).uniform(size=len(logp)) < zeros
+    logp[rows[without], rows[without] % 2] = -np.inf
     em = fit_em(logp, tolerance=1e-9)
     mixture = fit_online(models, corpus, logp, em.weights)
     assert mixture.combine(corpus, logp).sum() >= em.logp - 1e-6

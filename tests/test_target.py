@@ -176,6 +176,8 @@ def test_what_cannot_be_compared_is_refused(small: list[LanguageModel], big: Lan
     dev = corpus_from_lines(DEV)
     with pytest.raises(SettingError, match="no models"):
         fit_least_squares([], dev)
+    with pytest.raises(SettingError, match="seed is -1"):
+        Expectations(small, dev, seed=-1)
     with pytest.raises(SettingError, match="histories is 0"):
         fit_to_target(small, dev, big, histories=0)
     with pytest.raises(SettingError, match="tolerance"):

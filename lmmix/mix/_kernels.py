@@ -154,9 +154,10 @@ def _online_weights(logp, start, rate, share, additive, weights, out):
 
     Each event moves weight towards members that gave it more: by a factor p_k^rate, or exp(rate p_k / p_mix) if
     `additive`; then a part `share` of all weight is dealt out anew as at the `start`. Events that nobody gives a
-    probability move nothing.
+    probability, or only members without weight, move nothing.
     """
     members = start.size
+    moved = np.empty(members)
     for t in range(logp.shape[0]):
         largest = -np.inf
         for k in range(members):
@@ -169,11 +170,15 @@ def _online_weights(logp, start, rate, share, additive, weights, out):
             mix += weights[k] * np.exp(logp[t, k] - largest)
         total = 0.0
         for k in range(members):
+            # The best member has exponent 0, so no other has one above. 0 times −inf would be nan.
+            exponent = 0.0
             if additive:
-                # The best member has 1 / mix, so no exponent is above 0.
-                weights[k] *= np.exp(rate * (np.exp(logp[t, k] - largest) - 1.0) / max(mix, 1e-300))
-            else:
-                weights[k] *= np.exp(rate * (logp[t, k] - largest))
-            total += weights[k]
+                exponent = rate * (np.exp(logp[t, k] - largest) - 1.0) / max(mix, 1e-300)
+            elif rate > 0.0:
+                exponent = rate * (logp[t, k] - largest)
+            moved[k] = weights[k] * np.exp(exponent)
+            total += moved[k]
+        if total == 0.0:
+            continue
         for k in range(members):
-            weights[k] = (1.0 - share) * weights[k] / total + share * start[k]
+            weights[k] = (1.0 - share) * moved[k] / total + share * start[k]

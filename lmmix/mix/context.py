@@ -29,6 +29,8 @@ logger = logging.getLogger("lmmix")
 PIECE_EVENTS = 1 << 17
 """Events whose features exist at a time."""
 
+LARGEST_WINDOW = 10**6
+
 
 class ContextMixture(InterpolatedMixture):
     """p(w | h) = Σ_k w_k(h) p_k(w | h), w(h) = softmax_k(bias_k + Σ_j θ_kj f_j(h)).
@@ -63,8 +65,8 @@ class ContextMixture(InterpolatedMixture):
         paths: Sequence[PathLike | None] | None = None,
     ) -> None:
         super().__init__(members, paths)
-        if window is not None and window < 1:
-            raise SettingError(f"window is {window}; it must be 1 or more events")
+        if window is not None and not 1 <= window <= LARGEST_WINDOW:
+            raise SettingError(f"window is {window}; it must be from 1 to {LARGEST_WINDOW} events")
         if "counts" in kinds and len(tables) != len(self.members):
             raise SettingError(f"the feature 'counts' needs a count file for each of {len(self.members)} models")
         self.window = window
@@ -72,6 +74,7 @@ class ContextMixture(InterpolatedMixture):
         longest = [getattr(m, "longest_context", LONGEST) if offers(m, "length") else 0 for m in self.members]
         self.features = FeatureSet(kinds, len(self.members), longest)
         self.gate = gate or Gate(np.zeros(len(self.members)), np.zeros((len(self.members), len(self.features.columns))))
+        self.gate.check(len(self.members), len(self.features.columns))
         self._historian = Historian(self.members, window, self.tables, self.features.kinds)
         self._check_contexts()
 

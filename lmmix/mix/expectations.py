@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmix.checks import check_seed
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
@@ -50,7 +51,7 @@ class Expectations:
     total : int
         Histories that are looked at.
 
-    Raises SettingError for no models, for one that gives scores instead of probabilities, or `most` below 1;
+    Raises SettingError for no models, for one that gives scores instead of probabilities, `most` below 1, or no seed;
     EventSpaceError for different vocabularies.
     """
 
@@ -60,6 +61,7 @@ class Expectations:
         if most is not None and most < 1:
             raise SettingError(f"histories is {most}; it must be 1 or more")
         self.models = list(models)
+        check_seed(seed)
         vocab = models[0].vocab
         for k, model in enumerate(models, start=1):
             vocab.check_same_events(model.vocab, "model 1", f"model {k}")

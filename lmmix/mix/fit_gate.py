@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from lmmix.checks import gaussian_precision
 from lmmix.errors import SettingError
 from lmmix.logmath import perplexity
 from lmmix.mix import _kernels as kernels
@@ -96,16 +97,14 @@ def fit_gate(
     mapping : FeatureMap, optional
         What the features go through before.
     prior : float
-        Standard deviation of θ, in units of features that vary by 1; inf for none.
+        Standard deviation of θ, in units of features that vary by 1, at least 1e-6; inf for none.
     max_iterations, tolerance
         Of L-BFGS: when to stop; tolerance in nats per event.
     threads : int, optional
         The result does not depend on it.
 
-    Raises SettingError for a prior that is no positive number, or arrays that do not fit.
+    Raises SettingError for a prior below 1e-6, or arrays that do not fit.
     """
-    if not prior > 0:
-        raise SettingError(f"prior is {prior}; it must be a number above 0")
     if len(features) != len(logp) or not np.isfinite(features).all():
         raise SettingError(f"features are {features.shape}, for {len(logp)} events; all of them must be finite")
     em = fit_em(logp, threads=threads)
@@ -154,7 +153,7 @@ class _Goal:
         self.fixed = fixed
         self.scaled = scaled
         self.parameters = self.members + (self.members * features.shape[1] if fixed is None else int(scaled))
-        self.precision = 1.0 / (prior**2 * self.events) if fixed is None else 0.0
+        self.precision = gaussian_precision(prior) / self.events if fixed is None else 0.0
         self.threads = threads
         self.last_ppl = np.nan
 

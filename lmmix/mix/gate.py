@@ -16,11 +16,19 @@ from lmmix.mix import _kernels as kernels
 
 Arrays = dict[str, np.ndarray]
 
+LARGEST = 1e30
+"""What no number of a gate may exceed: products of several of them are finite still."""
+
 
 class FeatureMap(Protocol):
     """A fixed function of the features of each history."""
 
     kind: ClassVar[str]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(F, D)."""
+        ...
 
     def arrays(self) -> Arrays:
         """What it is made of."""
@@ -32,19 +40,35 @@ class FeatureMap(Protocol):
 
 
 @dataclass(frozen=True)
-class CosineMap:
+class _Layer:
+    """What maps are made of that take each feature times a weight: `weights` (F, D), `offset` (D,)."""
+
+    weights: np.ndarray
+    offset: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.weights.ndim != 2 or not self.weights.shape[1] or self.offset.shape != self.weights.shape[1:]:
+            raise SettingError(f"a map of features has weights {self.weights.shape} and offset {self.offset.shape}")
+        for name, array in self.arrays().items():
+            _check_size(name, array)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(F, D)."""
+        return self.weights.shape[0], self.weights.shape[1]
+
+    def arrays(self) -> Arrays:
+        """Weights and offset."""
+        return {"weights": self.weights, "offset": self.offset}
+
+
+class CosineMap(_Layer):
     """cos(x W + b) √(2/D): random Fourier features (Rahimi & Recht 2007), which stand for an RBF kernel.
 
     `weights` is (F, D), `offset` (D,).
     """
 
-    weights: np.ndarray
-    offset: np.ndarray
     kind: ClassVar[str] = "fourier"
-
-    def arrays(self) -> Arrays:
-        """Weights and offset."""
-        return {"weights": self.weights, "offset": self.offset}
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(n, D) from (n, F)."""
@@ -64,6 +88,22 @@ class LandmarkMap:
     gamma: np.ndarray
     kind: ClassVar[str] = "nystroem"
 
+    def __post_init__(self) -> None:
+        size, features = self.landmarks.shape if self.landmarks.ndim == 2 else (0, 0)
+        shapes = (self.scale.shape, self.normalisation.shape, self.gamma.shape)
+        if not size or shapes != ((features,), (size, size), ()) or not self.gamma >= 0:
+            raise SettingError(
+                f"landmarks {self.landmarks.shape} do not go with scale, normalisation and gamma of shapes {shapes}, "
+                "or gamma is below 0"
+            )
+        for name, array in self.arrays().items():
+            _check_size(name, array)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(F, D)."""
+        return self.landmarks.shape[1], self.landmarks.shape[0]
+
     def arrays(self) -> Arrays:
         """Scale, landmarks, normalisation and gamma."""
         names = ("scale", "landmarks", "normalisation", "gamma")
@@ -76,21 +116,19 @@ class LandmarkMap:
         return np.exp(-self.gamma * np.maximum(squares, 0.0)) @ self.normalisation
 
 
-@dataclass(frozen=True)
-class HiddenMap:
+class HiddenMap(_Layer):
     """tanh(x W + b): the hidden layer of a network. `weights` is (F, D), `offset` (D,)."""
 
-    weights: np.ndarray
-    offset: np.ndarray
     kind: ClassVar[str] = "hidden"
-
-    def arrays(self) -> Arrays:
-        """Weights and offset."""
-        return {"weights": self.weights, "offset": self.offset}
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """(n, D) from (n, F)."""
         return np.tanh(features @ self.weights + self.offset)
+
+
+def _check_size(name: str, array: np.ndarray) -> None:
+    if not (np.abs(array) <= LARGEST).all():
+        raise SettingError(f"{name} of a gate holds a number that is not finite, or beyond ±{LARGEST:g}")
 
 
 _MAPS: dict[str, Any] = {cls.kind: cls for cls in (CosineMap, LandmarkMap, HiddenMap)}
@@ -134,15 +172,25 @@ class Gate:
     def from_json(cls, values: dict[str, Any], members: int, features: int) -> Gate:
         """The gate that `as_json` wrote. Raises KeyError, TypeError, ValueError or SettingError for other things."""
         bias = np.array([-np.inf if b is None else float(b) for b in values["bias"]])
-        theta = np.array(values["theta"], np.float64).reshape(members, -1)
+        theta = np.array(values["theta"], np.float64)
         mapping = _map_from_json(values["map"]) if "map" in values else None
         gate = cls(bias, theta, mapping)
-        columns = features if mapping is None else mapping(np.zeros((1, features))).shape[1]
-        if bias.shape != (members,) or theta.shape[1] != columns or not np.isfinite(bias.max()):
-            raise SettingError(f"a gate of {len(bias)} × {theta.shape[1]} numbers does not fit {members} × {columns}")
-        if not np.isfinite(theta).all():
-            raise SettingError("a gate holds a number that is not finite")
+        gate.check(members, features)
         return gate
+
+    def check(self, members: int, features: int) -> None:
+        """Raises SettingError unless the gate has numbers for so many members and features, and all can be used."""
+        columns = features if self.map is None else self.map.shape[1]
+        if self.bias.shape != (members,) or self.theta.shape != (members, columns):
+            raise SettingError(
+                f"a gate with bias {self.bias.shape} and theta {self.theta.shape} does not fit {members} members and "
+                f"{columns} columns of features"
+            )
+        if self.map is not None and self.map.shape[0] != features:
+            raise SettingError(f"a gate's map is made for {self.map.shape[0]} features; there are {features}")
+        if not (self.bias <= LARGEST).all() or not (self.bias >= -LARGEST).any():
+            raise SettingError(f"a gate's bias is {self.bias.tolist()}; it must be numbers or −inf, but not −inf alone")
+        _check_size("theta", self.theta)
 
 
 def _map_from_json(values: dict[str, Any]) -> FeatureMap:
@@ -150,6 +198,4 @@ def _map_from_json(values: dict[str, Any]) -> FeatureMap:
     if kind not in _MAPS:
         raise SettingError(f"no map of features is called {kind!r}; there are {', '.join(_MAPS)}")
     arrays = {name: np.array(array, np.float64) for name, array in values.items() if name != "kind"}
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise SettingError("a map of features holds a number that is not finite")
     return _MAPS[kind](**arrays)

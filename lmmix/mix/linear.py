@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lmmix.checks import simplex_weights
 from lmmix.corpus import Corpus
-from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.mix.interpolated import InterpolatedMixture
@@ -54,11 +54,3 @@ class LinearMixture(InterpolatedMixture):
 
     def _weigh(self, state: MixtureState) -> np.ndarray:
         return self._log_weights[None, :]
-
-
-def simplex_weights(weights: Sequence[float] | np.ndarray, members: int) -> np.ndarray:
-    """(members,) float64 `weights`, which must be none negative and have sum 1. Raises SettingError."""
-    values = np.array(weights, np.float64)
-    if values.shape != (members,) or not (values >= 0).all() or abs(values.sum() - 1.0) > 1e-6:
-        raise SettingError(f"weights {values.tolist()} must be {members} numbers, none negative, with sum 1")
-    return values / values.sum()

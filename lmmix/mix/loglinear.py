@@ -23,20 +23,25 @@ from lmmix.mix.normalise import joint_models, log_distributions, log_product, no
 
 logger = logging.getLogger("lmmix")
 
+LARGEST_WEIGHT = 1e6
+"""Weights beyond that, of either sign, say no more than that the best word is certain."""
+
 
 class LogLinearMixture(Mixture):
     """p(w | h) = Π_k p_k(w | h)^{w_k} / Z(h) over K models of one event space (Klakow 1998).
 
     Weights may be negative, and need not sum to 1; a model of weight 0 counts for nothing. Z(h) is the sum over all
     events. A word to which a model of positive weight gives probability 0 has probability 0. One of negative weight
-    may not, unless all do: that is an InputError when it comes up. Back-off models are normalised exactly from their
+    may not, unless all do: that is an InputError when it comes up, as is a history behind which no word is possible.
+    Back-off models are normalised exactly from their
     explicit words (`lmmix.ngram.joint`), others by computing whole distributions.
 
     Attributes
     ----------
     weights : (K,) float64
 
-    Raises EventSpaceError for different vocabularies, SettingError for weights that are not finite or all 0.
+    Raises EventSpaceError for different vocabularies, SettingError for
+    weights that are not finite, beyond ±10⁶, or all 0.
     """
 
     combination: ClassVar[str] = "loglinear"
@@ -66,6 +71,8 @@ class LogLinearMixture(Mixture):
         normaliser = normaliser_of(members, ids, corpus, events, self._joint, threads)
         log_z, _, zero = normaliser.sums(self._powers, False, threads)
         self._refuse_zero(zero)
+        if np.isneginf(log_z).any():
+            raise InputError(f"before {place_of(corpus, int(np.argmin(log_z)))}, {_NO_WORD}")
         return self._product(logp) - log_z
 
     def start(self, n: int) -> MixtureState:
@@ -80,7 +87,9 @@ class LogLinearMixture(Mixture):
     def distribution(self, state: MixtureState) -> np.ndarray:
         """(n, V) probability of each next event."""
         product = self._products(state)
-        product -= product.max(axis=1, keepdims=True)
+        largest = product.max(axis=1, keepdims=True)
+        _refuse_impossible(largest)
+        product -= largest
         np.exp(product, out=product)
         product /= product.sum(axis=1, keepdims=True)
         return product
@@ -90,9 +99,11 @@ class LogLinearMixture(Mixture):
         if self._joint is None:
             product = self._products(state)
             largest = product.max(axis=1)
+            _refuse_impossible(largest)
             return largest + np.log(np.exp(product - largest[:, None]).sum(axis=1))
         log_z, _, zero = self._joint.of_states(self._some(state.members)).sums(self._powers, False, 1)
         self._refuse_zero(zero)
+        _refuse_impossible(log_z)
         return log_z
 
     @cached_property
@@ -126,10 +137,20 @@ class LogLinearMixture(Mixture):
                 )
 
 
+_NO_WORD = "no word has a probability in every model of a log-linear mixture; smooth the models, or mix them linearly"
+
+
+def _refuse_impossible(log_z: np.ndarray) -> None:
+    if np.isneginf(log_z).any():
+        raise InputError(f"behind one of the histories, {_NO_WORD}")
+
+
 def _checked_weights(weights: Sequence[float] | np.ndarray, members: int) -> np.ndarray:
     values = np.array(weights, np.float64)
-    if values.shape != (members,) or not np.isfinite(values).all() or not values.any():
-        raise SettingError(f"weights {values.tolist()} must be {members} finite numbers, not all 0")
+    if values.shape != (members,) or not (np.abs(values) <= LARGEST_WEIGHT).all() or not values.any():
+        raise SettingError(
+            f"weights {values.tolist()} must be {members} finite numbers, none beyond ±{LARGEST_WEIGHT:g}, not all 0"
+        )
     return values
 
 

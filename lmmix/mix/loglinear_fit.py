@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lmmix.checks import gaussian_precision
 from lmmix.errors import InputError, SettingError
 from lmmix.logmath import perplexity
 from lmmix.mix.normalise import Normaliser
@@ -86,7 +87,7 @@ class _Objective:
         self.events, self.members = logp.shape
         self.sum = logp.sum(axis=0)
         self.normaliser = normaliser
-        self.precision = prior**-2 / self.events
+        self.precision = gaussian_precision(prior) / self.events
         self.threads = threads
         self.passes = 0
 
@@ -148,7 +149,7 @@ def fit_loglinear(
     max_iterations : int
         Passes over the histories after which to stop all the same, with a logged warning.
     prior : float
-        Standard deviation of a Gaussian prior on the weights around 1/K; infinite: none.
+        Standard deviation of a Gaussian prior on the weights around 1/K, at least 1e-6; infinite: none.
     start : K numbers, optional
         First weights; 1/K each by default.
     threads : int, optional
@@ -158,7 +159,7 @@ def fit_loglinear(
     without a finite log-probability.
     """
     logp = np.asarray(logp, np.float64)
-    _check(logp, tolerance, prior)
+    _check(logp, tolerance)
     members = logp.shape[1]
     weights = np.full(members, 1.0 / members) if start is None else np.array(start, np.float64)
     if weights.shape != (members,) or not np.isfinite(weights).all():
@@ -183,13 +184,11 @@ def fit_loglinear(
     )
 
 
-def _check(logp: np.ndarray, tolerance: float, prior: float) -> None:
+def _check(logp: np.ndarray, tolerance: float) -> None:
     if logp.ndim != 2 or 0 in logp.shape:
         raise SettingError(f"the matrix has shape {logp.shape}; it must be (events, models), both at least 1")
     if not 0 < tolerance < np.inf:
         raise SettingError(f"tolerance is {tolerance}; it must be a number above 0")
-    if not prior > 0:
-        raise SettingError(f"prior is {prior}; it must be a number above 0, or inf")
     bad = np.argwhere(~np.isfinite(logp))
     if len(bad):
         row, member = bad[0].tolist()

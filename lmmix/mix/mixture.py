@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ class Mixture(ABC):
     vocab : Vocab
         That of the first member.
 
-    Raises EventSpaceError for different vocabularies, SettingError without a member.
+    Raises EventSpaceError for different vocabularies, SettingError without a member, or with another number of files.
     """
 
     combination: ClassVar[str]
@@ -45,6 +46,8 @@ class Mixture(ABC):
     def __init__(self, members: Sequence[LanguageModel], paths: Sequence[PathLike | None] | None = None) -> None:
         if not members:
             raise SettingError("a mixture needs at least one model")
+        if paths is not None and len(paths) != len(members):
+            raise SettingError(f"{len(paths)} files for {len(members)} models; give each its own, or None")
         self.members = list(members)
         self.paths = [None if path is None else Path(path) for path in paths] if paths is not None else None
         self.vocab = self.members[0].vocab
@@ -89,8 +92,11 @@ class Mixture(ABC):
     ) -> Mixture:
         """The mixture that `parameters` from a file in `folder` describe.
 
-        Raises SettingError, KeyError, TypeError or ValueError for parameters that describe none.
+        Raises SettingError, KeyError, TypeError, AttributeError or ValueError for parameters that describe none.
         """
+        names = inspect.signature(cls).parameters.keys() - {"members", "paths"}
+        if parameters.keys() != names:
+            raise SettingError(f"its parameters are {', '.join(parameters)}; they must be {', '.join(sorted(names))}")
         return cls(members, paths=paths, **parameters)
 
     @abstractmethod

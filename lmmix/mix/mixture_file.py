@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lmmix.errors import FormatError, InputError, SettingError
+from lmmix.errors import EventSpaceError, FormatError, InputError, SettingError
 from lmmix.fileio import PathLike, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import LanguageModel, described, load
 from lmmix.mix.mixture import Mixture
@@ -49,7 +49,8 @@ def _member_entry(member: LanguageModel, file: Path | None, folder: Path) -> dic
         if describe is None:
             raise SettingError("a mixture can be saved only if its members have files: give their paths")
         return {"description": describe(), "signature": member.signature}
-    return {**file_entry(file, folder), "signature": member.signature}
+    # Some files cannot say what made their tokens.
+    return {**file_entry(file, folder), "tokenizer": member.vocab.tokenizer, "signature": member.signature}
 
 
 def file_entry(file: Path, folder: Path) -> dict[str, Any]:
@@ -69,42 +70,45 @@ def entered_file(entry: dict[str, Any], folder: Path) -> Path:
     return file
 
 
-def load_mixture(path: PathLike) -> Mixture:
-    """The mixture that `path` describes, with its members from their files.
+def load_mixture(path: PathLike, threads: int | None = None) -> Mixture:
+    """The mixture that `path` describes, with its members from their files, which `threads` read (default: all cores).
 
     Raises FormatError for a file that lacks something, for a member that is not the one the weights were found for,
     InputError for one that is not there.
     """
     content = read_json(path)
     try:
-        if content["version"] != VERSION:
-            raise FormatError(f"{path}: mixture version {content['version']!r}; this lmmix reads version {VERSION}")
-        kind, fingerprint, parameters = str(content["combination"]), str(content["vocab"]), content["parameters"]
-        rows = [dict(row) for row in content["members"]]
-        if kind not in _COMBINATIONS:
-            raise FormatError(f"{path}: a {kind!r} mixture; this lmmix reads {', '.join(_COMBINATIONS)}")
-        members, files = _load_members(Path(path), rows, content["spread"])
-        module, name = _COMBINATIONS[kind].split(":")
-        combination = getattr(import_module(module), name)
-        mixture: Mixture = combination.from_parameters(members, parameters, files, Path(path).absolute().parent)
-    except SettingError as error:
-        raise FormatError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return _made(content, Path(path).absolute().parent, threads)
+    except (InputError, SettingError, EventSpaceError) as error:
+        kind = InputError if type(error) is InputError else FormatError
+        raise kind(f"{path}: {error}") from None
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise FormatError(f"{path}: not a complete mixture: {type(error).__name__} {error}") from None
-    if fingerprint != mixture.vocab.fingerprint:
-        raise FormatError(f"{path}: its members have another vocabulary than the one it was made for")
+
+
+def _made(content: dict[str, Any], folder: Path, threads: int | None) -> Mixture:
+    """The mixture in a file in `folder`. What is wrong with `content` may raise anything that `load_mixture` knows."""
+    if content["version"] != VERSION:
+        raise FormatError(f"mixture version {content['version']!r}; this lmmix reads version {VERSION}")
+    if content["combination"] not in _COMBINATIONS:
+        raise FormatError(f"a {content['combination']!r} mixture; this lmmix reads {', '.join(_COMBINATIONS)}")
+    members, files = _load_members([dict(row) for row in content["members"]], folder, content["spread"], threads)
+    module, name = _COMBINATIONS[content["combination"]].split(":")
+    combination = getattr(import_module(module), name)
+    mixture: Mixture = combination.from_parameters(members, content["parameters"], files, folder)
+    if content["vocab"] != mixture.vocab.fingerprint:
+        raise FormatError("its members have another vocabulary than the one it was made for")
     return mixture
 
 
 def _load_members(
-    path: Path, rows: list[dict[str, Any]], spread: str | None
+    rows: list[dict[str, Any]], folder: Path, spread: str | None, threads: int | None
 ) -> tuple[list[LanguageModel], list[Path | None]]:
     """The members with their files, widened as they were; those only described get the vocabulary of the others."""
-    folder = path.absolute().parent
     files = [None if "description" in row else entered_file(row, folder) for row in rows]
     if not any(files):
-        raise FormatError(f"{path}: none of its members has a file, so there is no vocabulary")
-    loaded = [load(file) for file in files if file is not None]
+        raise FormatError("none of its members has a file, so there is no vocabulary")
+    loaded = [load(file, row["tokenizer"], threads) for file, row in zip(files, rows) if file is not None]
     filed = iter(one_event_space(loaded, spread, [str(file) for file in files if file is not None]))
     members = [None if file is None else next(filed) for file in files]
     vocab = next(member.vocab for member in members if member is not None)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from lmmix.checks import simplex_weights
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
@@ -16,7 +17,6 @@ from lmmix.lm import REMEMBERS, LanguageModel
 from lmmix.mix import _kernels as kernels
 from lmmix.mix.em import fit_em
 from lmmix.mix.interpolated import InterpolatedMixture
-from lmmix.mix.linear import simplex_weights
 from lmmix.mix.mixture import MixtureState
 
 RULES = ("share", "eg")
@@ -119,11 +119,11 @@ class Regret:
         return (self.fixed - self.online) / self.events
 
 
-def regret(mixture: OnlineMixture, corpus: Corpus, logp: np.ndarray) -> Regret:
+def regret(mixture: OnlineMixture, corpus: Corpus, logp: np.ndarray, threads: int | None = None) -> Regret:
     """The regret of `mixture` on a text whose ln p (T, K) its members have given; events without any do not count."""
     rows = logp.max(axis=1) > -np.inf
-    online = float(mixture.combine(corpus, logp)[rows].sum())
-    return Regret(online, fit_em(logp[rows]).logp, int(rows.sum()))
+    online = float(mixture.combine(corpus, logp, threads)[rows].sum())
+    return Regret(online, fit_em(logp[rows], threads=threads).logp, int(rows.sum()))
 
 
 def fit_online(

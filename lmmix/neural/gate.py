@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lmmix.checks import check_map
 from lmmix.neural.backend import seeded, torch, torch_threads
 
 
@@ -19,8 +20,10 @@ def hidden_layer(
 
     Trained together with a softmax over the K members upon it by L-BFGS in float64 on Σ_t ln Σ_k w_k p_tk,
     `features` (T, F) and ln p `logp` (T, K); `decay` is the weight of Σ W² per event. The softmax is left to whoever
-    uses the layer. The number of threads is 1, so that the result depends on the seed only.
+    uses the layer. The number of threads is 1, so that the result depends on the seed only. Raises SettingError without
+    features, for `units` below 1 or a seed that is none.
     """
+    check_map(features, units, seed)
     spread = features.std(axis=0)
     scale = 1.0 / np.where(spread > 1e-9, spread, 1.0)
     mean = features.mean(axis=0)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lmmix import __version__
+from lmmix.checks import simplex_weights
 from lmmix.errors import SettingError
 from lmmix.lm import is_distribution
 from lmmix.ngram.backoff import BackoffModel
@@ -52,7 +53,9 @@ def merge_models(
     EventSpaceError for different vocabularies; InputError for a union that is too large or has no probability.
     """
     names = names or [f"model {k + 1}" for k in range(len(models))]
-    shares = _checked_weights(weights, len(models))
+    if not models:
+        raise SettingError("no model to merge")
+    shares = simplex_weights(weights, len(models))
     kept = [k for k in range(len(models)) if shares[k] > 0]
     unpacked = [_checked_model(models[k], names[k], threads) for k in kept]
     vocab = unpacked[0].vocab
@@ -63,15 +66,6 @@ def merge_models(
     logp[1 + BOS] = -np.inf
     backoff = np.zeros(int(tree.level[tree.order]))
     return normalised(BackoffModel(tree, logp, backoff, vocab, _signature(members, vocab)), threads)[0]
-
-
-def _checked_weights(weights: Sequence[float], models: int) -> np.ndarray:
-    values = np.array(weights, np.float64)
-    if not models:
-        raise SettingError("no model to merge")
-    if values.shape != (models,) or not (values >= 0).all() or abs(values.sum() - 1.0) > 1e-6:
-        raise SettingError(f"weights {values.tolist()} must be {models} numbers, none negative, with sum 1")
-    return values / values.sum()
 
 
 def _checked_model(model: Any, name: str, threads: int | None) -> BackoffModel:
