@@ -168,7 +168,7 @@ def _measure(text: str, case: Case, size: int | None, methods: Sequence[str]) ->
         if method == "counts" and not case.settings.tables:
             continue
         started = time.perf_counter()
-        mixture, facts = METHODS[method](case.held, case.settings)
+        mixture, facts, _ = METHODS[method](case.held, case.settings)
         if method == "auto":
             chosen, seconds = facts["chosen"], time.perf_counter() - started
         ppl[method] = float(np.exp(-case.test.mean_logp(mixture)))
