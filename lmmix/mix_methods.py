@@ -201,7 +201,7 @@ def _loglinear(held: HeldOut, settings: MixSettings) -> Found:
 def _online(held: HeldOut, settings: MixSettings) -> Found:
     em = fit_em(held.rows, tolerance=settings.tolerance, threads=settings.threads)
     mixture = fit_online(held.members, held.corpus, held.logp, em.weights, paths=held.paths)
-    found = regret(mixture, held.corpus, held.logp)
+    found = regret(mixture, held.corpus, held.logp, settings.threads)
     facts = {"weights": em.weights.tolist(), "rate": mixture.rate, "share": mixture.share}
     return mixture, {**facts, "linear_ppl": em.ppl, "regret_per_event": found.per_event}, held
 
