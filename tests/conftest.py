@@ -7,11 +7,16 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from lmmix.corpus import Corpus, corpus_from_lines
+
+if TYPE_CHECKING:
+    from lmmix.mix.held_out import HeldOut
+    from lmmix.ngram.backoff import BackoffModel
 
 # The same examples on every run: a test that fails fails for everybody.
 settings.register_profile("lmmix", deadline=None, derandomize=True, print_blob=True)
@@ -32,6 +37,9 @@ LINES = [
     "a cat sat and the dog sat",
     "the cat and the dog and the mat",
 ]
+
+DEV = ["the dog sat on the mat", "a cat and a dog sat", "the cat", "zebra on the mat", "mat and mat the", "a"] * 3
+"""Held-out sentences, with a word that no model knows."""
 
 
 NBEST = [
@@ -54,6 +62,23 @@ def shared_data() -> Path:
 def corpus() -> Corpus:
     """A handful of sentences over seven words."""
     return corpus_from_lines(LINES)
+
+
+@pytest.fixture(scope="session")
+def models(corpus: Corpus) -> list[BackoffModel]:
+    """A 3-gram and a 2-gram model of the two halves of the sentences, and a unigram model of all, to be mixed."""
+    from lmmix.ngram.estimate import train_ngram
+
+    parts = [corpus_from_lines(LINES[:4], corpus.vocab), corpus_from_lines(LINES[4:], corpus.vocab)]
+    return [*(train_ngram(part, order) for part, order in zip(parts, (3, 2))), train_ngram(corpus, 1, "wb")]
+
+
+@pytest.fixture(scope="session")
+def held(models: list[BackoffModel]) -> HeldOut:
+    """What these models say of `DEV`."""
+    from lmmix.mix.held_out import score_held_out
+
+    return score_held_out(models, corpus_from_lines(DEV))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import naive_context
 import numpy as np
 import pytest
 from conformance import check_language_model
-from conftest import LINES
+from conftest import DEV, LINES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,22 +34,9 @@ from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.context_counts import ContextCounts, load_context_counts
 from lmmix.ngram.count_artefact import write_lmc
 from lmmix.ngram.counts import count_ngrams
-from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.packing import pack
 
-DEV = ["the dog sat on the mat", "a cat and a dog sat", "the cat", "zebra on the mat", "mat and mat the", "a"] * 3
 PLAIN = ("length", "backoff", "likelihood", "average", "position")
-
-
-@pytest.fixture(scope="module")
-def models(corpus: Corpus) -> list[BackoffModel]:
-    parts = [corpus_from_lines(LINES[:4], corpus.vocab), corpus_from_lines(LINES[4:], corpus.vocab)]
-    return [*(train_ngram(part, order) for part, order in zip(parts, (3, 2))), train_ngram(corpus, 1, "wb")]
-
-
-@pytest.fixture(scope="module")
-def held(models: list[BackoffModel]) -> HeldOut:
-    return score_held_out(models, corpus_from_lines(DEV))
 
 
 @pytest.fixture

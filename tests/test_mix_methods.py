@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conformance import check_language_model
-from conftest import LINES, Run
+from conftest import DEV, LINES, Run
 
 from lmmix.cli import mix
 from lmmix.corpus import Corpus, corpus_from_lines
@@ -25,19 +25,6 @@ from lmmix.mix_report import mix_report
 from lmmix.mixing import fit_mixture
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
-
-DEV = ["the dog sat on the mat", "a cat and a dog sat", "the cat", "zebra on the mat", "mat and mat the", "a"] * 3
-
-
-@pytest.fixture(scope="module")
-def models(corpus: Corpus) -> list[BackoffModel]:
-    parts = [corpus_from_lines(LINES[:4], corpus.vocab), corpus_from_lines(LINES[4:], corpus.vocab)]
-    return [*(train_ngram(part, order) for part, order in zip(parts, (3, 2))), train_ngram(corpus, 1, "wb")]
-
-
-@pytest.fixture(scope="module")
-def held(models: list[BackoffModel]) -> HeldOut:
-    return score_held_out(models, corpus_from_lines(DEV))
 
 
 def needs(method: str) -> None:
