@@ -17,6 +17,7 @@ from lmmix.mix.mixture import Mixture
 from lmmix.mix.select import select_members
 from lmmix.mix.union import one_event_space
 from lmmix.mix_methods import METHODS, MixSettings
+from lmmix.tokenize import same_tokens
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ def fit_mixture(
     try:
         held = score_held_out(members, dev, paths, settings.threads)
     except EventSpaceError as error:
+        if not all(same_tokens(members[0].vocab.tokenizer, member.vocab.tokenizer) for member in members):
+            raise
         raise EventSpaceError(f"{error}, or mix them over the union (--spread chars)") from None
     if counts:
         settings = replace(settings, tables=_tables(counts, held))
