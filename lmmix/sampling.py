@@ -158,7 +158,7 @@ def _weights(probabilities: np.ndarray, temperature: float, top_k: int | None, u
         weights[:, UNK] = 0.0
     largest = weights.max(axis=1, keepdims=True)
     if not (largest > 0).all():
-        raise InputError("after some history no event but <unk> has a probability; allow <unk>")
+        raise InputError("after some history no event but <unk> has a probability; allow <unk> (--unk)")
     weights /= largest
     if temperature != 1.0:
         with np.errstate(divide="ignore", under="ignore", over="ignore"):

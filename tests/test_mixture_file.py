@@ -25,6 +25,7 @@ from lmmix.mix.linear import LinearMixture
 from lmmix.mix.loglinear import LogLinearMixture
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.online import OnlineMixture
+from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
 
 TEXT = corpus_from_lines(LINES)
@@ -117,7 +118,7 @@ def test_each_parameter_must_be_there(folder: Path, name: str) -> None:
     content = json.loads((folder / "online.json").read_text())
     del content["parameters"][name]
     (folder / "lacking.json").write_text(json.dumps(content))
-    with pytest.raises(FormatError, match="lacking.json: its parameters are .* must be rate, rule, share, weights"):
+    with pytest.raises(FormatError, match="lacking.json: its parameters .* there must be rate, rule, share, weights"):
         load(folder / "lacking.json")
 
 
@@ -131,3 +132,15 @@ def test_members_are_read_with_their_tokeniser(tmp_path: Path) -> None:
     again = load(tmp_path / "mix.json", threads=1)
     assert again.vocab.tokenizer == "chars"
     np.testing.assert_array_equal(again.score(letters), mixture.score(letters))
+
+
+def test_missing_member_is_said(models: list[BackoffModel], tmp_path: Path) -> None:
+    paths = [tmp_path / "a.lmx", tmp_path / "b.lmx"]
+    for model, path in zip(models, paths):
+        model.save(path)
+    LinearMixture([load(path) for path in paths], [0.2, 0.8], paths).save(tmp_path / "mix.json")
+    content = json.loads((tmp_path / "mix.json").read_text())
+    del content["members"][1]
+    (tmp_path / "mix.json").write_text(json.dumps(content))
+    with pytest.raises(FormatError, match="mix.json: its parameters do not fit the 1 members that it names"):
+        load(tmp_path / "mix.json")

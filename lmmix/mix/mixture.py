@@ -96,7 +96,7 @@ class Mixture(ABC):
         """
         names = inspect.signature(cls).parameters.keys() - {"members", "paths"}
         if parameters.keys() != names:
-            raise SettingError(f"its parameters are {', '.join(parameters)}; they must be {', '.join(sorted(names))}")
+            raise SettingError(f"there are {', '.join(parameters)}; there must be {', '.join(sorted(names))}")
         return cls(members, paths=paths, **parameters)
 
     @abstractmethod

@@ -95,7 +95,10 @@ def _made(content: dict[str, Any], folder: Path, threads: int | None) -> Mixture
     members, files = _load_members([dict(row) for row in content["members"]], folder, content["spread"], threads)
     module, name = _COMBINATIONS[content["combination"]].split(":")
     combination = getattr(import_module(module), name)
-    mixture: Mixture = combination.from_parameters(members, content["parameters"], files, folder)
+    try:
+        mixture: Mixture = combination.from_parameters(members, content["parameters"], files, folder)
+    except SettingError as error:
+        raise FormatError(f"its parameters do not fit the {len(members)} members that it names: {error}") from None
     if content["vocab"] != mixture.vocab.fingerprint:
         raise FormatError("its members have another vocabulary than the one it was made for")
     return mixture
