@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from lmmix.mix.diagnosis import BucketReport, Overlap, SharesReport, overlap, shares_report, weights_by_bucket
+from lmmix.mix.diagnosis import (
+    BucketReport,
+    Overlap,
+    SharesReport,
+    member_shares,
+    overlap,
+    shares_report,
+    weights_by_bucket,
+)
 from lmmix.mix.histories import Historian
 from lmmix.mix.interpolated import InterpolatedMixture
 from lmmix.mixing import MixtureFit
@@ -53,9 +61,9 @@ def mix_report(fit: MixtureFit, threads: int | None = None) -> MixReport:
     alike = overlap(logp, threads)
     if not isinstance(mixture, InterpolatedMixture):
         return MixReport(alike, None, None)
-    shares = shares_report(mixture.shares(held.corpus, held.logp, threads)[rows])
+    log_weights = np.broadcast_to(mixture.log_weights(held.corpus, held.logp, threads), held.logp.shape)[rows]
+    shares = shares_report(member_shares(logp, log_weights))
     if not any(hasattr(member, "contexts") for member in held.members):
         return MixReport(alike, shares, None)
-    log_weights = np.broadcast_to(mixture.log_weights(held.corpus, held.logp, threads), held.logp.shape)[rows]
     histories = Historian(held.members, kinds=("length",)).of_text(held.corpus, held.logp, threads)
     return MixReport(alike, shares, weights_by_bucket(logp, log_weights, histories.lengths.max(axis=1)[rows]))
