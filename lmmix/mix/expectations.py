@@ -11,6 +11,7 @@ from lmmix.checks import check_seed
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
+from lmmix.mix.members import advanced, distributions, ids_of_members
 from lmmix.progress import task
 from lmmix.vocab import EOS
 
@@ -67,7 +68,7 @@ class Expectations:
             vocab.check_same_events(model.vocab, "model 1", f"model {k}")
             if not is_distribution(model):
                 raise SettingError(f"model {k} gives scores, not probabilities ({model.signature})")
-        self._ids = [None if model.vocab == vocab else vocab.translation(model.vocab) for model in models]
+        self._ids = ids_of_members(vocab, models)
         self.corpus = corpus.recode(vocab)
         self._begin, self._end = self._streams()
         self._steps, self.total = self._choose(most, seed)
@@ -101,18 +102,10 @@ class Expectations:
                 # A stream that has come to its end goes on with empty sentences that nobody looks at.
                 words = np.where(here, self.corpus.ids[np.minimum(places, self._end - 1)], EOS).astype(np.int32)
                 if step in chosen:
-                    p = np.stack([self._distribution(k, state)[here] for k, state in enumerate(states)])
+                    p = np.stack([part[here] for part in distributions(self.models, self._ids, states)])
                     yield Block(p, words[here], places[here])
-                states = [self._after(k, state, words) for k, state in enumerate(states)]
+                _, states = advanced(self.models, self._ids, states, words)
                 advance(1)
-
-    def _distribution(self, k: int, state: object) -> np.ndarray:
-        p, ids = self.models[k].distribution(state), self._ids[k]
-        return p if ids is None else p[:, ids]
-
-    def _after(self, k: int, state: object, words: np.ndarray) -> object:
-        ids = self._ids[k]
-        return self.models[k].advance(state, words if ids is None else ids[words])[1]
 
     def describe(self, place: int) -> str:
         """Where an event stands, for messages."""

@@ -12,15 +12,12 @@ from lmmix.errors import SettingError
 from lmmix.logmath import perplexity
 from lmmix.mix import _kernels as kernels
 from lmmix.mix.em import fit_em
-from lmmix.mix.gate import FeatureMap, Gate
+from lmmix.mix.gate import FeatureMap, Gate, spreads
 from lmmix.mix.goal import WeightsFit
 from lmmix.mix.minimise import minimise
 from lmmix.parallel import cut, thread_map
 
 PIECE_EVENTS = 1 << 13
-
-TINY_SPREAD = 1e-9
-"""Features that vary less are constants."""
 
 LEAST_WEIGHT = 1e-3
 """What a member has at first at least: from no weight there is no slope back."""
@@ -146,8 +143,7 @@ class _Goal:
         self.shift = float(shift.sum())
         self.relative = np.exp(logp - shift[:, None])
         # Where θ is found, features vary by 1 around 0, so that one prior and one length of steps suit them all.
-        spread = features.std(axis=0) if fixed is None else np.ones(features.shape[1])
-        self.scale = np.where(spread > TINY_SPREAD, spread, 1.0)
+        self.scale = spreads(features) if fixed is None else np.ones(features.shape[1])
         self.mean = features.mean(axis=0) if fixed is None else np.zeros(features.shape[1])
         self.features = np.ascontiguousarray((features - self.mean) / self.scale)
         self.fixed = fixed

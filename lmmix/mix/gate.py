@@ -20,6 +20,10 @@ LARGEST = 1e30
 """What no number of a gate may exceed: products of several of them are finite still."""
 
 
+TINY_SPREAD = 1e-9
+"""Features that vary less are constants."""
+
+
 class FeatureMap(Protocol):
     """A fixed function of the features of each history."""
 
@@ -199,3 +203,9 @@ def _map_from_json(values: dict[str, Any]) -> FeatureMap:
         raise SettingError(f"no map of features is called {kind!r}; there are {', '.join(_MAPS)}")
     arrays = {name: np.array(array, np.float64) for name, array in values.items() if name != "kind"}
     return _MAPS[kind](**arrays)
+
+
+def spreads(features: np.ndarray) -> np.ndarray:
+    """(F,) the standard deviation of each feature (n, F); 1 for those that do not vary."""
+    spread = features.std(axis=0)
+    return np.where(spread > TINY_SPREAD, spread, 1.0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmmix.checks import check_map
 from lmmix.errors import MissingDependencyError
-from lmmix.mix.gate import CosineMap, LandmarkMap
+from lmmix.mix.gate import CosineMap, LandmarkMap, spreads
 
 
 def fourier_map(features: np.ndarray, size: int = 100, gamma: float | None = None, seed: int = 1) -> CosineMap:
@@ -37,8 +37,7 @@ def nystroem_map(features: np.ndarray, size: int = 100, gamma: float | None = No
 
 
 def _scale(features: np.ndarray) -> np.ndarray:
-    spread = features.std(axis=0)
-    return 1.0 / np.where(spread > 1e-9, spread, 1.0)
+    return 1.0 / spreads(features)
 
 
 def _kernel_approximation() -> Any:

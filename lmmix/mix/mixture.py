@@ -14,6 +14,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
+from lmmix.mix.members import advanced, distributions, ids_of_members
 from lmmix.progress import task
 
 
@@ -54,8 +55,7 @@ class Mixture(ABC):
         names = self.names
         for name, member in zip(names[1:], self.members[1:]):
             self.vocab.check_same_events(member.vocab, names[0], name)
-        # For each member the id of each of our words, or None where the ids are the same.
-        self._ids = [None if m.vocab == self.vocab else self.vocab.translation(m.vocab) for m in self.members]
+        self._ids = ids_of_members(self.vocab, self.members)
 
     @property
     def names(self) -> list[str]:
@@ -140,17 +140,12 @@ class Mixture(ABC):
 
     def _advance_members(self, states: list[Any], words: np.ndarray) -> tuple[np.ndarray, list[Any]]:
         """((n, K) ln p of `words`, the members' states behind them)."""
-        steps = [
-            member.advance(one, words if ids is None else ids[words])
-            for member, one, ids in zip(self.members, states, self._ids)
-        ]
-        return np.stack([logp for logp, _ in steps], axis=1), [after for _, after in steps]
+        logp, after = advanced(self.members, self._ids, states, words)
+        return np.stack(logp, axis=1), after
 
     def _distributions(self, states: list[Any]) -> Iterator[np.ndarray]:
         """(n, V) probability of each next event, member by member."""
-        for member, one, ids in zip(self.members, states, self._ids):
-            part = member.distribution(one)
-            yield part if ids is None else part[:, ids]
+        return distributions(self.members, self._ids, states)
 
 
 def _name(k: int, member: LanguageModel, path: Path | None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.lm import LanguageModel, remembers
+from lmmix.mix.members import advanced, distributions
 from lmmix.parallel import cut, thread_map
 from lmmix.progress import task
 from lmmix.vocab import EOS
@@ -171,8 +172,7 @@ class DenseNormaliser:
             if len(rows):
                 yield places[rows], log_distributions(self.members, states, self.ids, rows)
             words = np.where(going, self.corpus.ids[np.minimum(places, end - 1)], EOS).astype(np.int32)
-            for k, (member, there) in enumerate(zip(self.members, self.ids)):
-                states[k] = member.advance(states[k], words if there is None else there[words])[1]
+            _, states = advanced(self.members, self.ids, states, words)
 
 
 def log_distributions(
@@ -182,9 +182,8 @@ def log_distributions(
     rows: Any = slice(None),
 ) -> np.ndarray:
     """(K, m, V) ln p of each next event in some rows of the members' states, in the numbers of the words here."""
-    parts = (member.distribution(state)[rows] for member, state in zip(members, states))
     with np.errstate(divide="ignore"):
-        return np.log(np.stack([p if there is None else p[:, there] for p, there in zip(parts, ids)]))
+        return np.log(np.stack([p[rows] for p in distributions(members, ids, states)]))
 
 
 def _summed(logp: np.ndarray, product: np.ndarray, size: int, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
