@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lmmix.corpus import Corpus
-from lmmix.lm import LanguageModel
+from lmmix.lm import LanguageModel, score_with_lengths
 from lmmix.logmath import LN10, perplexity
 from lmmix.vocab import SPECIALS, UNK
 
@@ -55,11 +55,8 @@ def dump_lines(model: LanguageModel, corpus: Corpus, name: str, threads: int | N
     `name` is that of the text. In place of the length of the n-gram hit, models that know of none have `[lm]`.
     """
     known = corpus.recode(model.vocab)
-    if hasattr(model, "score_with_lengths"):
-        logp, lengths = model.score_with_lengths(known, threads)
-        hits = [f"[{length}gram]" for length in lengths.tolist()]
-    else:
-        logp, hits = model.score(known, threads), ["[lm]"] * len(known.ids)
+    logp, lengths = score_with_lengths(model, known, threads)
+    hits = ["[lm]"] * len(known.ids) if lengths is None else [f"[{length}gram]" for length in lengths.tolist()]
     log10p = (logp / LN10).tolist()
     spelt = [corpus.vocab.words[i] for i in corpus.ids.tolist()]
     words = [model.vocab.words[i] for i in known.ids.tolist()]

@@ -87,6 +87,15 @@ def remembers(model: LanguageModel) -> bool:
     return f"|{REMEMBERS}|" in model.signature
 
 
+def score_with_lengths(
+    model: LanguageModel, corpus: Corpus, threads: int | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """(T,) ln p of each event, and (T,) the lengths of the n-grams hit if the model is one of n-grams that tells."""
+    if hasattr(model, "score_with_lengths"):
+        return model.score_with_lengths(corpus, threads)
+    return model.score(corpus, threads), None
+
+
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 _ARTEFACT_READERS = {

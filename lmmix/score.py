@@ -13,7 +13,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.fileio import json_ready
-from lmmix.lm import LanguageModel, is_distribution
+from lmmix.lm import LanguageModel, is_distribution, score_with_lengths
 from lmmix.logmath import LN2
 from lmmix.logmath import perplexity as perplexity_of
 from lmmix.mix.interpolated import InterpolatedMixture
@@ -124,7 +124,7 @@ def token_scores(model: LanguageModel, corpus: Corpus, threads: int | None = Non
     """Every event of a text in its own vocabulary, so that OOVs keep their spelling."""
     known = corpus.recode(model.vocab)
     members = model.members if isinstance(model, Mixture) else [model]
-    scored = [_with_lengths(member, known, threads) for member in members]
+    scored = [score_with_lengths(member, known, threads) for member in members]
     hits = [lengths for _, lengths in scored if lengths is not None]
     logp, shares = scored[0][0], np.zeros((len(corpus.ids), 0))
     if isinstance(model, Mixture):
@@ -142,10 +142,3 @@ def token_scores(model: LanguageModel, corpus: Corpus, threads: int | None = Non
             [int(length[t]) for length in hits],
             shares[t].tolist(),
         )
-
-
-def _with_lengths(model: LanguageModel, corpus: Corpus, threads: int | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """(T,) ln p of each event, and (T,) the lengths of the n-grams hit if the model is a back-off model."""
-    if hasattr(model, "score_with_lengths"):
-        return model.score_with_lengths(corpus, threads)
-    return model.score(corpus, threads), None
