@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lmmix.mix_methods import MixSettings
     from lmmix.mixing import fit_mixture
     from lmmix.nbest.rescore import rescore
-    from lmmix.neural.train import train_neural
+    from lmmix.neural.training.train import train_neural
     from lmmix.ngram.estimate import train_ngram
     from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
@@ -50,7 +50,7 @@ _HOMES = {
     "sample": "lmmix.sampling",
     "top_k": "lmmix.sampling",
     "train_infinigram": "lmmix.adaptive.infinigram",
-    "train_neural": "lmmix.neural.train",
+    "train_neural": "lmmix.neural.training.train",
     "train_ngram": "lmmix.ngram.estimate",
     "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",

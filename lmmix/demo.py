@@ -121,7 +121,7 @@ class _Demo:
         return path
 
     def train_lstm(self, vocab: Vocab) -> Path:
-        from lmmix.neural.train import train_neural
+        from lmmix.neural.training.train import train_neural
 
         path = self.out / "lstm"
         texts = [self.data / "text" / domain / "train.txt.gz" for domain in NEURAL_TEXTS]

@@ -103,7 +103,7 @@ _ARTEFACT_READERS = {
     "ngram-packed": "lmmix.ngram.packed_file:read_packed",
     "infinigram": "lmmix.adaptive.infinigram_file:read_lmi",
 }
-_FOLDER_READERS = {"lstm": "lmmix.neural.store:load_neural"}
+_FOLDER_READERS = {"neural": "lmmix.neural.store:load_neural"}
 _MIXTURE_READER = "lmmix.mix.mixture_file:load_mixture"
 _JSON_READERS = {"mixture": _MIXTURE_READER}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"

@@ -25,13 +25,13 @@ from lmmix.mix.linear import LinearMixture  # noqa: E402
 from lmmix.neural import backend  # noqa: E402
 from lmmix.neural.backend import choose_precision  # noqa: E402
 from lmmix.neural.batches import PADDING, Pieces  # noqa: E402
-from lmmix.neural.lstm import LstmNetwork  # noqa: E402
 from lmmix.neural.model import SLAB, NeuralModel  # noqa: E402
-from lmmix.neural.sampling import SampledSoftmax, inclusion_probabilities  # noqa: E402
+from lmmix.neural.networks.recurrent import LstmNetwork  # noqa: E402
+from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities  # noqa: E402
+from lmmix.neural.networks.softmax import TiedSoftmax, event_logp, softmax_loss  # noqa: E402
 from lmmix.neural.settings import SIZES, make_settings  # noqa: E402
-from lmmix.neural.softmax import event_logp, softmax_loss  # noqa: E402
 from lmmix.neural.store import load_neural  # noqa: E402
-from lmmix.neural.train import train_neural  # noqa: E402
+from lmmix.neural.training.train import train_neural  # noqa: E402
 from lmmix.ngram.estimate import train_ngram  # noqa: E402
 from lmmix.vocab import BOS, EOS, UNK, Vocab  # noqa: E402
 
@@ -93,7 +93,7 @@ def test_conforms_alone_and_in_a_mixture_with_an_ngram_model(model, corpus):
 
 def test_is_a_language_model(model, corpus):
     assert isinstance(model, LanguageModel)
-    assert "arch:lstm|layers:2|embedding:8|hidden:12" in model.signature
+    assert "arch:lstm|embedding:8|dropout:0.1|hidden:12|layers:2|" in model.signature
     assert f"vocab:{corpus.vocab.fingerprint}" in model.signature
     assert "\n" not in model.signature
 
@@ -295,14 +295,15 @@ def test_sampled_sum_is_unbiased():
     generator = np.random.default_rng(0)
     n_words, events = 40, np.array([5, 30, 5])
     features, weights, bias = torch.randn(3, 4), 0.5 * torch.randn(n_words, 4), torch.randn(n_words)
-    softmax = SampledSoftmax(inclusion_probabilities(np.arange(n_words)[::-1] + 1, 15))
+    softmax = TiedSoftmax(n_words)
+    softmax.sampler = Sampler(inclusion_probabilities(np.arange(n_words)[::-1] + 1, 15))
+    softmax.bias.data = bias
     logits = features @ weights.t() + bias
     logits[:, BOS] = -math.inf
     own = logits[torch.arange(3), torch.from_numpy(events)]
     # exp(−ln p) of one event is its estimate of Σ exp(l) / exp(l of the event).
     estimates = [
-        math.exp(softmax.loss(features[:1], events[:1], weights, bias, torch.float32, generator).item())
-        for _ in range(3000)
+        math.exp(softmax.loss(features[:1], events[:1], weights, torch.float32, generator).item()) for _ in range(3000)
     ]
     exact = (logits[0].exp().sum() / own[0].exp()).item()
     error = np.std(estimates) / math.sqrt(len(estimates))
@@ -316,7 +317,7 @@ def test_batches_hold_every_event_once(corpus):
     pieces = Pieces.of(corpus, max_length=4)
     seen = []
     for chosen in pieces.shuffled_batches(20, np.random.default_rng(0)):
-        inputs, events, places = pieces.padded(chosen)
+        inputs, events, places, _ = pieces.padded(chosen)
         assert inputs.shape == events.shape
         assert events.size <= 20
         real = events != PADDING
@@ -418,7 +419,9 @@ def test_vocabulary_in_another_order(folder):
     "changes",
     [
         {"kind": "gpt"},
-        {"version": 2},
+        {"arch": "gpt"},
+        {"context": "page"},
+        {"version": 3},
         {"settings": {}, "version": "1"},
         {"settings": {"heads": 3}},
         {"settings": {"hidden": -1}},
@@ -438,7 +441,7 @@ def test_config_that_is_wrong(folder, changes):
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
-        ({"arch": "gru"}, "'gru'; there is lstm"),
+        ({"arch": "gpt"}, "'gpt'; there are rnn, gru, lstm"),
         ({"size": "huge"}, "'huge'; there are tiny, small, medium"),
         ({"dropout": -0.1}, "dropout is -0.1; it must be"),
         ({"dropout": 1}, "dropout is 1; it must be"),
@@ -447,7 +450,7 @@ def test_config_that_is_wrong(folder, changes):
         ({"epochs": 0}, "epochs is 0"),
         ({"learning_rate": math.nan}, "learning_rate is nan"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'"),
-        ({"heads": 4}, "no setting is called 'heads'"),
+        ({"heads": 4}, "no setting of lstm is called 'heads'"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"device": "toaster"}, "device is 'toaster'"),
         ({"device": "mps"}, "device is 'mps'"),

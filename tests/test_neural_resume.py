@@ -11,8 +11,8 @@ pytest.importorskip("safetensors")
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, SettingError  # noqa: E402
-from lmmix.neural.train import train_neural  # noqa: E402
-from lmmix.neural.trainer import Trainer  # noqa: E402
+from lmmix.neural.training.train import train_neural  # noqa: E402
+from lmmix.neural.training.trainer import Trainer  # noqa: E402
 
 LINES = ["a b c d e", "f g h", "i j k l a b", "c d", "e f g h i j", "k l", "a c e g i k", "b d f h"] * 6
 TEXT = corpus_from_lines(LINES)
@@ -32,11 +32,11 @@ def stop_in_epoch(monkeypatch):
         original = Trainer._step
         steps = []
 
-        def step(self, chosen, generator):
+        def step(self, batch, epoch_number):
             steps.append(1)
             if len(self.epochs) == epoch and len(steps) % 3 == 0:
                 raise Interrupted
-            return original(self, chosen, generator)
+            return original(self, batch, epoch_number)
 
         monkeypatch.setattr(Trainer, "_step", step)
 

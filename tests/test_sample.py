@@ -108,12 +108,12 @@ def test_mixture_and_characters(model: BackoffModel) -> None:
 
 def test_network() -> None:
     pytest.importorskip("torch")
-    from lmmix.neural.lstm import LstmNetwork
     from lmmix.neural.model import NeuralModel
-    from lmmix.neural.settings import LstmSettings
+    from lmmix.neural.networks.network import make_network
+    from lmmix.neural.settings import RecurrentSettings
 
     vocab = corpus_from_lines(LINES).vocab
-    network = NeuralModel(LstmNetwork(LstmSettings(), len(vocab)), vocab)
+    network = NeuralModel(make_network("lstm", RecurrentSettings(), len(vocab)), vocab)
     lines = sample(network, 5, "the cat", max_words=8)
     assert lines == sample(network, 5, "the cat", max_words=8) and all(line.startswith("the cat") for line in lines)
 

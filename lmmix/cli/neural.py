@@ -23,15 +23,14 @@ from lmmix.cli.common import (
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @output_option
 @click.option("--valid", required=True, multiple=True, metavar="TEXT", help="Text that says when to stop.")
-@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="lstm.")
+@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="rnn, gru, lstm.")
 @click.option("--size", default="tiny", show_default=True, metavar="NAME", help="tiny, small or medium.")
+@click.option("--context", metavar="NAME", help="sentence (each starts from nothing) or document; default: sentence.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, as hidden=300.")
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
 @click.option("--max-minutes", type=float, metavar="M", help="End training by then.")
-@click.option(
-    "--checkpoint", metavar="FILE", help="Written after every epoch; training goes on from it if it is there."
-)
+@click.option("--checkpoint", metavar="FILE", help="Written every minute; training goes on from it if it is there.")
 @click.option("--log", metavar="FILE", help="JSON lines, one an epoch.")
 @vocab_option
 @tokenizer_option
@@ -61,7 +60,7 @@ def command(
     from lmmix.corpus import read_corpus
     from lmmix.fileio import check_folder_target
     from lmmix.lm import FOLDER_CONFIG
-    from lmmix.neural.train import train_neural
+    from lmmix.neural.training.train import train_neural
     from lmmix.vocab import Vocab
 
     check_folder_target(output, FOLDER_CONFIG)

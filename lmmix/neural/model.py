@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +14,10 @@ from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
+from lmmix.lm import REMEMBERS
 from lmmix.neural.backend import choose_device, torch, torch_threads
-from lmmix.neural.batches import PADDING, Pieces
-from lmmix.neural.lstm import LstmNetwork, LstmState
-from lmmix.neural.softmax import event_logp
+from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
+from lmmix.neural.networks.network import Memory, Network, forgotten, taken
 from lmmix.parallel import thread_map
 from lmmix.progress import task
 from lmmix.vocab import BOS, EOS, Vocab
@@ -33,16 +35,16 @@ SLAB = 256
 
 
 class NeuralState(NamedTuple):
-    """Histories as the network remembers them: features (n, embedding) of what comes next, and its state."""
+    """Histories as the network remembers them: features (n, embedding) of what comes next, and its memory."""
 
     features: Tensor
-    memory: LstmState
+    memory: Memory
 
 
 class NeuralModel:
     """A network with its vocabulary; implements `lmmix.lm.LanguageModel`.
 
-    The network computes in float32. Sentences are independent: each starts from the zero state with `<s>`.
+    The network computes in float32.
 
     Attributes
     ----------
@@ -50,22 +52,30 @@ class NeuralModel:
         The event space; row i of the embedding is word i.
     signature : str
         Architecture, vocabulary and the digest of the weights.
-    network : LstmNetwork
+    network : Network
         On the device where it computes.
+    context : {"sentence", "document"}
+        Whether each sentence starts from nothing, or the network remembers the text before it.
     training : dict
         How it was trained: settings, seed, epochs and their perplexities.
     """
 
-    def __init__(self, network: LstmNetwork, vocab: Vocab, training: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, network: Network, vocab: Vocab, context: str = "sentence", training: dict[str, Any] | None = None
+    ) -> None:
         self.network = network.eval()
         self.vocab = vocab
+        self.context = context
         self.training = training or {}
-        self.device = network.bias.device
-        settings = network.settings
+        self.device = network.device
+        shape = "|".join(f"{name}:{value}" for name, value in asdict(network.settings).items())
         self.signature = (
-            f"arch:lstm|layers:{settings.layers}|embedding:{settings.embedding}|hidden:{settings.hidden}|tied:yes|"
-            f"weights:{weights_digest(network)}|tokens:{vocab.tokenizer}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"
+            f"arch:{network.arch}|{shape}|weights:{weights_digest(network)}|{self._memory_sign()}"
+            f"tokens:{vocab.tokenizer}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"
         )
+
+    def _memory_sign(self) -> str:
+        return f"{REMEMBERS}|" if self.context == "document" else ""
 
     def to(self, device: str) -> NeuralModel:
         """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
@@ -80,37 +90,40 @@ class NeuralModel:
         save_neural(self, path)
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
-        """(T,) float64 ln p(event | events before it in its sentence); unknown words count as `<unk>`."""
+        """(T,) float64 ln p(event | events before it); unknown words count as `<unk>`."""
         corpus = corpus.recode(self.vocab)
         logp = np.empty(len(corpus.ids), np.float64)
-        pieces = Pieces.of(corpus)
-        batches = pieces.batches(SCORE_TOKENS) if len(corpus.ids) else []
+        if not len(logp):
+            return logp
         # A thread a batch and not torch's own threads: those spin while they wait for one another at every
         # product, which on a busy machine is slower than one thread by far.
         if threads is None or self.device.type != "cpu":
             threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         with task("scoring with a neural model", len(corpus.ids)) as progress, torch_threads(1):
 
-            def score_batch(chosen: np.ndarray) -> None:
-                self._score_batch(pieces, chosen, logp)
-                progress(int((pieces.end - pieces.begin)[chosen].sum()))
+            def score_batch(batch: Batch) -> None:
+                for places, found in self._score_batch(batch):
+                    logp[places] = found
+                    progress(len(found))
 
-            thread_map(score_batch, batches, threads)
+            if self.context == "document":
+                score_batch(whole_text(corpus))
+            else:
+                pieces = Pieces.of(corpus)
+                handles = pieces.batches(SCORE_TOKENS)
+                thread_map(lambda chosen: score_batch(pieces.padded(chosen)), handles, threads)
         return logp
 
-    def _score_batch(self, pieces: Pieces, chosen: np.ndarray, logp: np.ndarray) -> None:
-        """Put ln p of the events of the `chosen` sentences into their places in `logp`."""
-        inputs, events, places = pieces.padded(chosen)
+    def _score_batch(self, batch: Batch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The places of events and their ln p, a slab of the texts of a batch at a time."""
         with torch.inference_mode():
-            weights, bias = self.network.output_weights()
-            memory = self.network.start(len(chosen))
-            for start in range(0, inputs.shape[1], SLAB):
-                part = slice(start, start + SLAB)
-                features, memory = self.network(self._tensor(inputs[:, part]), memory)
-                real = events[:, part] != PADDING
-                ids = self._tensor(events[:, part][real])
-                found = event_logp(features[torch.from_numpy(real)], ids, weights, bias)
-                logp[places[:, part][real]] = found.cpu().numpy()
+            memory = self.network.start(len(batch.inputs))
+            for start in range(0, batch.inputs.shape[1], SLAB):
+                inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
+                features, memory = self.network(self._tensor(inputs), memory)
+                real = events != PADDING
+                found = self.network.event_logp(features[torch.from_numpy(real)], self._tensor(events[real]))
+                yield places[real], found.cpu().numpy()
 
     def start(self, n: int) -> NeuralState:
         """`n` states before the first word of a sentence."""
@@ -127,32 +140,30 @@ class NeuralModel:
         if words.shape != (n,) or (n and not (words.min() >= 0 and words.max() < len(self.vocab))):
             raise SettingError(f"words must be {n} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}")
         with torch.inference_mode(), self._threads(n):
-            logp = event_logp(state.features, self._tensor(words), *self.network.output_weights())
-            ended = words == EOS
-            return logp.cpu().numpy(), self._step(np.where(ended, BOS, words), self._forget(state.memory, ended))
+            logp = self.network.event_logp(state.features, self._tensor(words))
+            ended, memory = words == EOS, state.memory
+            if self.context == "sentence" and ended.any():
+                memory = forgotten(memory, torch.from_numpy(ended).to(self.device))
+            return logp.cpu().numpy(), self._step(np.where(ended, BOS, words), memory)
 
     def distribution(self, state: NeuralState) -> np.ndarray:
         """(n, V) float64 probabilities of every next event; rows sum to 1, `<s>` has 0."""
         with torch.inference_mode(), self._threads(len(state.features)):
-            weights, bias = self.network.output_weights()
-            logits = torch.addmm(bias, state.features, weights.t())
-            return torch.softmax(logits.double(), 1).cpu().numpy()
+            return self.network.distribution(state.features).cpu().numpy()
+
+    def take(self, state: NeuralState, rows: np.ndarray) -> NeuralState:
+        """The states of some histories, `rows` (m,), each any number of times."""
+        chosen = torch.from_numpy(np.asarray(rows, np.int64)).to(self.device)
+        return NeuralState(state.features[chosen], taken(state.memory, chosen))
 
     def _threads(self, n: int) -> contextlib.AbstractContextManager[None]:
         """One thread for steps so small that threads would mostly wait for each other."""
         small = n * self.network.embedding.weight.numel() < ONE_THREAD
         return torch_threads(1) if small else contextlib.nullcontext()
 
-    def _forget(self, memory: LstmState, rows: np.ndarray) -> LstmState:
-        """`memory` with the zero state, from which sentences start, in some rows."""
-        if not rows.any():
-            return memory
-        where = torch.from_numpy(rows).to(self.device)[:, None]
-        return memory[0].masked_fill(where, 0.0), memory[1].masked_fill(where, 0.0)
-
-    def _step(self, words: np.ndarray, memory: LstmState) -> NeuralState:
+    def _step(self, words: np.ndarray, memory: Memory) -> NeuralState:
         if len(words) == 0:
-            return NeuralState(self.network.bias.new_empty((0, self.network.settings.embedding)), memory)
+            return NeuralState(self.network.embedding.weight.new_empty((0, self.network.settings.embedding)), memory)
         features, memory = self.network(self._tensor(words[:, None]), memory)
         return NeuralState(features[:, 0], memory)
 
@@ -160,7 +171,7 @@ class NeuralModel:
         return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
 
 
-def weights_digest(network: LstmNetwork) -> str:
+def weights_digest(network: Network) -> str:
     """16 hexadecimal digits of the SHA-256 of all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):

@@ -1,98 +1,85 @@
-"""Hyper-parameters: what a network is like, how it is trained, and the named sizes that set both."""
+"""Architectures, the shapes of their networks, and the named sizes that set both shape and training."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from lmmix.errors import SettingError
-
-ARCHITECTURES = ("lstm",)
-
-_COUNT: tuple[str, Callable[[Any], bool]] = ("a whole number, 1 or more", lambda x: x >= 1)
-_COUNT_OR_ZERO: tuple[str, Callable[[Any], bool]] = ("a whole number, 0 or more", lambda x: x >= 0)
-_POSITIVE: tuple[str, Callable[[Any], bool]] = ("a number above 0", lambda x: 0 < x < math.inf)
-_PART: tuple[str, Callable[[Any], bool]] = ("a number of at least 0 and below 1", lambda x: 0 <= x < 1)
-_NOT_NEGATIVE: tuple[str, Callable[[Any], bool]] = ("a number, 0 or more", lambda x: 0 <= x < math.inf)
-
-_ALLOWED = {
-    "embedding": _COUNT,
-    "hidden": _COUNT,
-    "layers": _COUNT,
-    "dropout": _PART,
-    "epochs": _COUNT,
-    "batch_tokens": _COUNT,
-    "max_length": _COUNT,
-    "learning_rate": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE,
-    "clip": _POSITIVE,
-    "warmup": _PART,
-    "samples": _COUNT_OR_ZERO,
-    "patience": _COUNT,
-}
+from lmmix.neural import allowed
+from lmmix.neural.allowed import COUNT, PART, check_settings
+from lmmix.neural.training.settings import ALLOWED as TRAINING_ALLOWED
+from lmmix.neural.training.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class LstmSettings:
-    """The shape of an LSTM network.
+class NetworkSettings:
+    """The shape of any network.
 
     Attributes
     ----------
     embedding : int
         Size of a word's vector, in and out (they are one).
-    hidden : int
-        Size of the LSTM's state in each layer.
-    layers : int
-        LSTM layers, one upon the other.
     dropout : float
-        Part of the units left out in training: of the embeddings, between layers and of the output.
+        Part of the units left out in training.
     """
 
     embedding: int = 128
-    hidden: int = 128
-    layers: int = 1
     dropout: float = 0.2
 
 
 @dataclass(frozen=True)
-class TrainSettings:
-    """How a network is trained.
+class RecurrentSettings(NetworkSettings):
+    """The shape of an RNN, GRU or LSTM.
 
     Attributes
     ----------
-    epochs : int
-        Passes over the text; the learning rate falls to 0 over all of them.
-    batch_tokens : int
-        Events in one step, padding included.
-    max_length : int
-        Longer sentences are cut into pieces of this many events, in training only.
-    learning_rate, weight_decay, clip : float
-        Of AdamW; `clip` bounds the norm of the gradient.
-    warmup : float
-        Part of the steps in which the learning rate rises.
-    samples : int
-        Words that the softmax of a training step compares with, on average; 0 is all (see `sampling`).
-    patience : int
-        Stop after so many epochs without a better validation perplexity.
-    precision : {"auto", "float32", "bfloat16"}
-        Of the matrix products in training; scoring is always in float32.
+    hidden : int
+        Size of the state in each layer.
+    layers : int
+        Recurrent layers, one upon the other.
+    word_dropout : float
+        Part of the words of the vocabulary whose vectors are left out of a step of training.
+    weight_drop : float
+        Part of the weights from hidden unit to hidden unit left out of a step of training.
     """
 
-    epochs: int = 4
-    batch_tokens: int = 1000
-    max_length: int = 128
-    learning_rate: float = 1.5e-2
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    warmup: float = 0.05
-    samples: int = 1500
-    patience: int = 2
-    precision: str = "auto"
+    hidden: int = 128
+    layers: int = 1
+    word_dropout: float = 0.0
+    weight_drop: float = 0.0
 
 
-SIZES: dict[str, dict[str, Any]] = {
+_ALLOWED: dict[str, allowed.Allowed] = {
+    "embedding": COUNT,
+    "dropout": PART,
+    "hidden": COUNT,
+    "layers": COUNT,
+    "word_dropout": PART,
+    "weight_drop": PART,
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A kind of network.
+
+    Attributes
+    ----------
+    settings : type
+        The class of its shape.
+    network : str
+        Where its class is, as MODULE:NAME.
+    sizes : dict
+        What each named size sets; everything else is the default, which is `tiny`.
+    """
+
+    settings: type[NetworkSettings]
+    network: str
+    sizes: dict[str, dict[str, Any]]
+
+
+_RECURRENT_SIZES: dict[str, dict[str, Any]] = {
     "tiny": {},
     "small": {"embedding": 256, "hidden": 384, "dropout": 0.35, "epochs": 8, "learning_rate": 8e-3},
     "medium": {
@@ -105,37 +92,45 @@ SIZES: dict[str, dict[str, Any]] = {
         "samples": 2500,
     },
 }
-"""What each named size sets; everything else is the default, which is `tiny`."""
+
+ARCHITECTURES = {
+    "rnn": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:RnnNetwork", _RECURRENT_SIZES),
+    "gru": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:GruNetwork", _RECURRENT_SIZES),
+    "lstm": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:LstmNetwork", _RECURRENT_SIZES),
+}
+"""All kinds of networks, by name."""
+
+SIZES = ("tiny", "small", "medium")
 
 
-def make_settings(arch: str, size: str, overrides: dict[str, Any]) -> tuple[LstmSettings, TrainSettings]:
+def make_settings(arch: str, size: str, overrides: dict[str, Any]) -> tuple[NetworkSettings, TrainSettings]:
     """The settings of a named size with some of them overridden; None overrides nothing.
 
     Raises SettingError for an unknown architecture, size or setting, or a value that is not allowed.
     """
-    if arch not in ARCHITECTURES:
-        raise SettingError(f"no neural architecture is called {arch!r}; there is {', '.join(ARCHITECTURES)}")
+    architecture = find_architecture(arch)
     if size not in SIZES:
         raise SettingError(f"no size is called {size!r}; there are {', '.join(SIZES)}")
-    values = {**SIZES[size], **{name: value for name, value in overrides.items() if value is not None}}
-    network_names = {field.name for field in fields(LstmSettings)}
+    values = {**architecture.sizes[size], **{name: value for name, value in overrides.items() if value is not None}}
+    network_names = {field.name for field in fields(architecture.settings)}
     known = network_names | {field.name for field in fields(TrainSettings)}
     for name in values:
         if name not in known:
-            raise SettingError(f"no setting is called {name!r}; there are {', '.join(sorted(known))}")
-    network = replace(LstmSettings(), **{n: v for n, v in values.items() if n in network_names})
+            raise SettingError(f"no setting of {arch} is called {name!r}; there are {', '.join(sorted(known))}")
+    network = architecture.settings(**{n: v for n, v in values.items() if n in network_names})
     training = replace(TrainSettings(), **{n: v for n, v in values.items() if n not in network_names})
-    check(network)
-    check(training)
+    check_network(network)
+    check_settings(training, TRAINING_ALLOWED)
     return network, training
 
 
-def check(settings: LstmSettings | TrainSettings) -> None:
+def check_network(settings: NetworkSettings) -> None:
     """Raise SettingError for the first value that is not allowed."""
-    for field in fields(settings):
-        if field.name not in _ALLOWED:
-            continue
-        value, (allowed, holds) = getattr(settings, field.name), _ALLOWED[field.name]
-        kinds = (int,) if isinstance(field.default, int) else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not holds(value):
-            raise SettingError(f"{field.name} is {value!r}; it must be {allowed}")
+    check_settings(settings, _ALLOWED)
+
+
+def find_architecture(name: str) -> Architecture:
+    """The architecture called `name`. Raises SettingError."""
+    if name not in ARCHITECTURES:
+        raise SettingError(f"no neural architecture is called {name!r}; there are {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]

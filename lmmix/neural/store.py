@@ -1,6 +1,6 @@
 """A neural model on disk: a folder with `lmmix.json`, `weights.safetensors` and `vocab.txt`.
 
-`lmmix.json` holds the kind, the version of this format, the settings of the network, the tokeniser and
+`lmmix.json` holds the kind, the version of this format, the architecture and settings of the network, the tokeniser and
 fingerprint of the vocabulary, the SHA-256 prefix of both other files, and how the model was trained.
 """
 
@@ -14,13 +14,14 @@ from lmmix.errors import FormatError, SettingError
 from lmmix.fileio import PathLike, atomic_folder, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import FOLDER_CONFIG
 from lmmix.neural.backend import choose_device, safetensors, torch
-from lmmix.neural.lstm import LstmNetwork
 from lmmix.neural.model import NeuralModel
-from lmmix.neural.settings import LstmSettings, check
+from lmmix.neural.networks.network import Network, make_network
+from lmmix.neural.settings import NetworkSettings, check_network, find_architecture
+from lmmix.neural.training.settings import CONTEXTS
 from lmmix.vocab import Vocab
 
-KIND = "lstm"
-VERSION = 1
+KIND = "neural"
+VERSION = 2
 WEIGHTS = "weights.safetensors"
 WORDS = "vocab.txt"
 
@@ -34,6 +35,8 @@ def save_neural(model: NeuralModel, path: PathLike) -> None:
         config = {
             "kind": KIND,
             "version": VERSION,
+            "arch": model.network.arch,
+            "context": model.context,
             "settings": asdict(model.network.settings),
             "tokenizer": model.vocab.tokenizer,
             "fingerprint": model.vocab.fingerprint,
@@ -51,7 +54,7 @@ def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel:
     """
     folder = Path(path)
     config = _read_config(folder / FOLDER_CONFIG)
-    settings = _read_settings(folder / FOLDER_CONFIG, config["settings"])
+    settings = _read_settings(folder / FOLDER_CONFIG, config["arch"], config["settings"])
     for name in (WEIGHTS, WORDS):
         if not (folder / name).is_file():
             raise FormatError(f"{folder}: the file {name} is missing; save the model again")
@@ -61,38 +64,48 @@ def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel:
             f"{folder / WORDS}: not the vocabulary of this model: its fingerprint is {vocab.fingerprint}, "
             f"and {FOLDER_CONFIG} wants {config['fingerprint']}"
         )
-    network = _read_network(folder / WEIGHTS, settings, len(vocab))
+    network = _read_network(folder / WEIGHTS, config["arch"], settings, len(vocab))
     for name in (WEIGHTS, WORDS):
         if file_fingerprint(folder / name) != config["files"].get(name):
             raise FormatError(f"{folder / name}: damaged or changed (checksum does not match {FOLDER_CONFIG})")
-    return NeuralModel(network.to(choose_device(device)), vocab, config["training"])
+    return NeuralModel(network.to(choose_device(device)), vocab, config["context"], config["training"])
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     config = read_json(path)
-    kinds = {"settings": dict, "tokenizer": str, "fingerprint": str, "files": dict, "training": dict}
+    kinds = {
+        "arch": str,
+        "context": str,
+        "settings": dict,
+        "tokenizer": str,
+        "fingerprint": str,
+        "files": dict,
+        "training": dict,
+    }
     if not isinstance(config, dict) or config.get("kind") != KIND:
-        raise FormatError(f'{path}: not an LSTM language model (no "kind": "{KIND}")')
+        raise FormatError(f'{path}: not a neural language model (no "kind": "{KIND}")')
     if config.get("version") != VERSION:
         raise FormatError(f"{path}: version {config.get('version')!r}; this lmmix reads version {VERSION}")
     for name, kind in kinds.items():
         if not isinstance(config.get(name), kind):
             raise FormatError(f"{path}: {name!r} is missing or is no {kind.__name__}")
+    if config["context"] not in CONTEXTS:
+        raise FormatError(f"{path}: the context is {config['context']!r}; it must be {' or '.join(CONTEXTS)}")
     return config
 
 
-def _read_settings(path: Path, values: dict[str, Any]) -> LstmSettings:
+def _read_settings(path: Path, arch: str, values: dict[str, Any]) -> NetworkSettings:
     try:
-        settings = LstmSettings(**values)
-        check(settings)
+        settings = find_architecture(arch).settings(**values)
+        check_network(settings)
     except TypeError:
-        raise FormatError(f"{path}: the settings {', '.join(values)} are not those of an LSTM") from None
+        raise FormatError(f"{path}: the settings {', '.join(values)} are not those of {arch}") from None
     except SettingError as error:
         raise FormatError(f"{path}: {error}") from None
     return settings
 
 
-def _read_network(path: Path, settings: LstmSettings, n_words: int) -> LstmNetwork:
+def _read_network(path: Path, arch: str, settings: NetworkSettings, n_words: int) -> Network:
     with explain_errors(path, "read"):
         content = path.read_bytes()
     try:
@@ -101,7 +114,7 @@ def _read_network(path: Path, settings: LstmSettings, n_words: int) -> LstmNetwo
         raise FormatError(f"{path}: damaged: {' '.join(str(error).split())}") from None
     # A network on `meta` has shapes but no numbers: nothing is drawn, and no memory is used twice.
     with torch.device("meta"):
-        network = LstmNetwork(settings, n_words)
+        network = make_network(arch, settings, n_words)
     wanted = network.state_dict()
     for name in sorted(wanted.keys() | tensors.keys()):
         there, need = (_describe(source.get(name)) for source in (tensors, wanted))

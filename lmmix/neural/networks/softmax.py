@@ -4,12 +4,71 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from lmmix.neural.backend import torch
+from lmmix.neural.networks.sampling import Sampler
+from lmmix.vocab import BOS
 
 Tensor = torch.Tensor
 
 PIECE = 1 << 20
 """Logits that exist at one time, about: 4 MB in float32."""
+
+
+class TiedSoftmax(torch.nn.Module):
+    """A softmax over all words, whose weights are the words' vectors.
+
+    Attributes
+    ----------
+    bias : (V,) parameter
+    sampler : Sampler, optional
+        Chooses the words that a step of training compares with; None is all. Probabilities are always exact.
+    """
+
+    def __init__(self, n_words: int) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(n_words))
+        self.sampler: Sampler | None = None
+
+    def initialise(self, counts: Tensor) -> None:
+        """Start at the unigram model of `counts` (V,)."""
+        with torch.no_grad():
+            self.bias.copy_(((counts + 1.0) / (counts + 1.0).sum()).log())
+
+    def event_logp(self, features: Tensor, events: Tensor, vectors: Tensor) -> Tensor:
+        """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
+        return event_logp(features, events, vectors, self._event_bias())
+
+    def distribution(self, features: Tensor, vectors: Tensor) -> Tensor:
+        """(n, V) float64 probabilities from `features` (n, embedding)."""
+        return torch.softmax(torch.addmm(self._event_bias(), features, vectors.t()).double(), 1)
+
+    def loss(
+        self,
+        features: Tensor,
+        events: np.ndarray,
+        vectors: Tensor,
+        precision: torch.dtype,
+        generator: np.random.Generator,
+    ) -> Tensor:
+        """−Σ ln p of `events` (n,), with gradients; estimated if there is a sampler."""
+        bias = self._event_bias()
+        if self.sampler is None:
+            targets = torch.from_numpy(events).to(features.device)
+            return softmax_loss(features, targets, vectors, bias, torch.zeros_like(bias), precision)
+        sample = self.sampler.draw(events, generator)
+        words, targets, offsets = (torch.from_numpy(array).to(features.device) for array in sample)
+        # `embedding` and not an index: its backward pass adds up in the same order in every run.
+        lookup = torch.nn.functional.embedding
+        columns, column_bias = lookup(words, vectors), lookup(words, bias[:, None])[:, 0]
+        return softmax_loss(features, targets, columns, column_bias, offsets, precision)
+
+    def _event_bias(self) -> Tensor:
+        """(V,) bias; that of `<s>`, which is no event, is −inf."""
+        never = torch.zeros_like(self.bias, dtype=torch.bool)
+        never[BOS] = True
+        return self.bias.masked_fill(never, -torch.inf)
 
 
 def _pieces(events: int, columns: int) -> list[slice]:

@@ -9,13 +9,11 @@ probabilities the full softmax makes.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from lmmix.neural.backend import torch
-from lmmix.neural.softmax import softmax_loss
 from lmmix.vocab import BOS
-
-Tensor = torch.Tensor
 
 FLATTEN = 0.75
 """π_i is proportional to count_i to this power, below 1."""
@@ -38,34 +36,31 @@ def inclusion_probabilities(counts: np.ndarray, samples: int) -> np.ndarray:
     return np.minimum(1.0, scales[k] * share)
 
 
-class SampledSoftmax:
-    """Draws a sample for each step and gives the loss against it."""
+class Sample(NamedTuple):
+    """The words that one step of training compares with.
+
+    `words` (C,) int64 ids, ascending; `targets` (n,) int64 the place among them of each event that came; `offsets`
+    (C,) float32 what is added to a word's logit where it is not the target: −ln π, and −inf if it was not drawn.
+    """
+
+    words: np.ndarray
+    targets: np.ndarray
+    offsets: np.ndarray
+
+
+class Sampler:
+    """Draws words, each with a probability of its own, `chances` (V,)."""
 
     def __init__(self, chances: np.ndarray) -> None:
         self.chances = chances
         with np.errstate(divide="ignore"):
             self.offsets = -np.log(chances)
 
-    def loss(
-        self,
-        features: Tensor,
-        events: np.ndarray,
-        weights: Tensor,
-        bias: Tensor,
-        dtype: torch.dtype,
-        generator: np.random.Generator,
-    ) -> Tensor:
-        """−Σ ln p of `events` (n,), estimated, given `features` (n, embedding); products in `dtype`."""
+    def draw(self, events: np.ndarray, generator: np.random.Generator) -> Sample:
+        """A sample for `events` (n,)."""
         sampled = generator.random(len(self.chances)) < self.chances
         joined = sampled.copy()
         joined[events] = True
         words = np.flatnonzero(joined)
-        # A target that was not drawn counts in its own rows only.
         offsets = np.where(sampled[words], self.offsets[words], -np.inf).astype(np.float32)
-        chosen, targets, constants = (
-            torch.from_numpy(array).to(features.device) for array in (words, np.searchsorted(words, events), offsets)
-        )
-        # `embedding` and not an index: its backward pass adds up in the same order in every run.
-        lookup = torch.nn.functional.embedding
-        columns, column_bias = lookup(chosen, weights), lookup(chosen, bias[:, None])[:, 0]
-        return softmax_loss(features, targets, columns, column_bias, constants, dtype)
+        return Sample(words, np.searchsorted(words, events), offsets)

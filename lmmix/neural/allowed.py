@@ -1,0 +1,38 @@
+"""What values settings may have, in words and as a test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from lmmix.errors import SettingError
+
+
+class Allowed(NamedTuple):
+    """The types, the words of the message, and the test of a value that has one of the types."""
+
+    types: tuple[type, ...]
+    words: str
+    holds: Callable[[Any], bool]
+
+
+COUNT = Allowed((int,), "a whole number, 1 or more", lambda x: x >= 1)
+COUNT_OR_ZERO = Allowed((int,), "a whole number, 0 or more", lambda x: x >= 0)
+POSITIVE = Allowed((int, float), "a number above 0", lambda x: 0 < x < math.inf)
+PART = Allowed((int, float), "a number of at least 0 and below 1", lambda x: 0 <= x < 1)
+NOT_NEGATIVE = Allowed((int, float), "a number, 0 or more", lambda x: 0 <= x < math.inf)
+
+
+def one_of(*names: str) -> Allowed:
+    """One of some names."""
+    return Allowed((str,), " or ".join([", ".join(names[:-1]), names[-1]]), lambda x: x in names)
+
+
+def check_settings(settings: Any, allowed: Mapping[str, Allowed]) -> None:
+    """Raise SettingError for the first field of the dataclass `settings` whose value is not allowed."""
+    for field in fields(settings):
+        value, rule = getattr(settings, field.name), allowed[field.name]
+        if isinstance(value, bool) or not isinstance(value, rule.types) or not rule.holds(value):
+            raise SettingError(f"{field.name} is {value!r}; it must be {rule.words}")

@@ -1,0 +1,1 @@
+"""Training of networks: batches, objectives, optimisers, the loop, checkpoints."""

@@ -1,0 +1,36 @@
+"""What a step of training makes small."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmmix.neural.backend import torch
+from lmmix.neural.batches import PADDING, Batch
+from lmmix.neural.networks.network import Memory, Network
+
+Tensor = torch.Tensor
+
+
+class NextWord(torch.nn.Module):
+    """−Σ ln p of the words that came, each given those before it.
+
+    Attributes
+    ----------
+    network : Network
+    precision : torch.dtype
+        Of the matrix products.
+    """
+
+    def __init__(self, network: Network, precision: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.precision = network, precision
+
+    def forward(self, batch: Batch, memory: Memory, generator: np.random.Generator) -> tuple[Tensor, Memory]:
+        """The loss of a batch, summed over its events, and the memory behind it; chance comes from `generator`."""
+        device = self.network.device
+        real = batch.events != PADDING
+        mixed = self.precision != torch.float32
+        with torch.autocast(device.type, self.precision, enabled=mixed):
+            features, memory = self.network(torch.from_numpy(batch.inputs).to(device), memory)
+        features = features.float()[torch.from_numpy(real).to(device)]
+        return self.network.loss(features, batch.events[real], self.precision, generator), memory
