@@ -7,7 +7,7 @@ from typing import Any
 
 from lmmix.errors import SettingError
 from lmmix.neural import allowed
-from lmmix.neural.allowed import COUNT, PART, check_settings
+from lmmix.neural.allowed import COUNT, PART, TWO_OR_MORE, check_settings
 from lmmix.neural.training.settings import ALLOWED as TRAINING_ALLOWED
 from lmmix.neural.training.settings import TrainSettings
 
@@ -50,6 +50,44 @@ class RecurrentSettings(NetworkSettings):
     weight_drop: float = 0.0
 
 
+@dataclass(frozen=True)
+class FeedForwardSettings(NetworkSettings):
+    """The shape of a feed-forward network.
+
+    Attributes
+    ----------
+    order : int
+        Words in the n-grams that it models: it reads the `order` − 1 before a word.
+    hidden : int
+        Size of each hidden layer.
+    layers : int
+        Hidden layers.
+    """
+
+    order: int = 5
+    hidden: int = 256
+    layers: int = 1
+
+
+@dataclass(frozen=True)
+class ConvolutionSettings(NetworkSettings):
+    """The shape of a network of gated convolutions.
+
+    Attributes
+    ----------
+    hidden : int
+        Size of each layer.
+    layers : int
+        Gated convolutions, one upon the other.
+    kernel : int
+        Places that a convolution sees: its own and those before.
+    """
+
+    hidden: int = 192
+    layers: int = 3
+    kernel: int = 4
+
+
 _ALLOWED: dict[str, allowed.Allowed] = {
     "embedding": COUNT,
     "dropout": PART,
@@ -57,6 +95,8 @@ _ALLOWED: dict[str, allowed.Allowed] = {
     "layers": COUNT,
     "word_dropout": PART,
     "weight_drop": PART,
+    "order": TWO_OR_MORE,
+    "kernel": TWO_OR_MORE,
 }
 
 
@@ -93,7 +133,25 @@ _RECURRENT_SIZES: dict[str, dict[str, Any]] = {
     },
 }
 
+_FEED_FORWARD_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "small": {"embedding": 256, "hidden": 512},
+    "medium": {"embedding": 400, "hidden": 1024, "layers": 2},
+}
+
+_CONVOLUTION_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "small": {"embedding": 256, "hidden": 384, "layers": 5},
+    "medium": {"embedding": 400, "hidden": 600, "layers": 8},
+}
+
 ARCHITECTURES = {
+    "ff": Architecture(
+        FeedForwardSettings, "lmmix.neural.networks.feedforward:FeedForwardNetwork", _FEED_FORWARD_SIZES
+    ),
+    "conv": Architecture(
+        ConvolutionSettings, "lmmix.neural.networks.convolution:ConvolutionNetwork", _CONVOLUTION_SIZES
+    ),
     "rnn": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:RnnNetwork", _RECURRENT_SIZES),
     "gru": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:GruNetwork", _RECURRENT_SIZES),
     "lstm": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:LstmNetwork", _RECURRENT_SIZES),
