@@ -15,6 +15,7 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import REMEMBERS
+from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
 from lmmix.neural.networks.network import Memory, Network, forgotten, taken
@@ -68,14 +69,7 @@ class NeuralModel:
         self.context = context
         self.training = training or {}
         self.device = network.device
-        shape = "|".join(f"{name}:{value}" for name, value in asdict(network.settings).items())
-        self.signature = (
-            f"arch:{network.arch}|{shape}|weights:{weights_digest(network)}|{self._memory_sign()}"
-            f"tokens:{vocab.tokenizer}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"
-        )
-
-    def _memory_sign(self) -> str:
-        return f"{REMEMBERS}|" if self.context == "document" else ""
+        self.signature = network_signature(network, vocab, *[REMEMBERS] * (context == "document"))
 
     def to(self, device: str) -> NeuralModel:
         """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
@@ -95,10 +89,7 @@ class NeuralModel:
         logp = np.empty(len(corpus.ids), np.float64)
         if not len(logp):
             return logp
-        # A thread a batch and not torch's own threads: those spin while they wait for one another at every
-        # product, which on a busy machine is slower than one thread by far.
-        if threads is None or self.device.type != "cpu":
-            threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        threads = scoring_threads(self.device, threads)
         with task("scoring with a neural model", len(corpus.ids)) as progress, torch_threads(1):
 
             def score_batch(batch: Batch) -> None:
@@ -124,6 +115,11 @@ class NeuralModel:
                 real = events != PADDING
                 found = self.network.event_logp(features[torch.from_numpy(real)], self._tensor(events[real]))
                 yield places[real], found.cpu().numpy()
+
+    def validation_perplexity(self, corpus: Corpus) -> float:
+        """What training goes by: the perplexity of a text."""
+        logp = self.score(corpus)
+        return perplexity(float(logp.sum()), len(logp))
 
     def start(self, n: int) -> NeuralState:
         """`n` states before the first word of a sentence."""
@@ -169,6 +165,26 @@ class NeuralModel:
 
     def _tensor(self, ids: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
+
+
+def scoring_threads(device: torch.device, threads: int | None) -> int:
+    """How many batches are scored at a time: `threads`, or as many as torch would use, and one on a GPU.
+
+    A thread a batch and not torch's own threads: those spin while they wait for one another at every product, which
+    on a busy machine is slower than one thread by far.
+    """
+    if device.type != "cpu":
+        return 1
+    return torch.get_num_threads() if threads is None else threads
+
+
+def network_signature(network: Network, vocab: Vocab, *signs: str) -> str:
+    """Every choice that affects the numbers of a model, on one line; `signs` say what is special about it."""
+    shape = (f"{name}:{value}" for name, value in asdict(network.settings).items())
+    weights, words = f"weights:{weights_digest(network)}", (f"tokens:{vocab.tokenizer}", f"vocab:{vocab.fingerprint}")
+    return "|".join(
+        [f"arch:{network.arch}", *shape, weights, *signs, *words, "eos:yes", "dtype:float32", f"lmmix:{__version__}"]
+    )
 
 
 def weights_digest(network: Network) -> str:

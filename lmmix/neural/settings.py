@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from importlib import import_module
 from typing import Any
 
 from lmmix.errors import SettingError
 from lmmix.neural import allowed
-from lmmix.neural.allowed import COUNT, PART, check_settings
+from lmmix.neural.allowed import COUNT, PART, PART_ABOVE_0, TWO_OR_MORE, check_settings
 from lmmix.neural.training.settings import ALLOWED as TRAINING_ALLOWED
-from lmmix.neural.training.settings import TrainSettings
+from lmmix.neural.training.settings import CONTEXTS, TrainSettings
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class NetworkSettings:
 
     embedding: int = 128
     dropout: float = 0.2
+
+    def check_fit(self) -> None:
+        """Raise SettingError for allowed values that do not fit each other."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,73 @@ class RecurrentSettings(NetworkSettings):
     weight_drop: float = 0.0
 
 
+@dataclass(frozen=True)
+class FeedForwardSettings(NetworkSettings):
+    """The shape of a feed-forward network.
+
+    Attributes
+    ----------
+    order : int
+        Words in the n-grams that it models: it reads the `order` − 1 before a word.
+    hidden : int
+        Size of each hidden layer.
+    layers : int
+        Hidden layers.
+    """
+
+    order: int = 5
+    hidden: int = 256
+    layers: int = 1
+
+
+@dataclass(frozen=True)
+class ConvolutionSettings(NetworkSettings):
+    """The shape of a network of gated convolutions.
+
+    Attributes
+    ----------
+    hidden : int
+        Size of each layer.
+    layers : int
+        Gated convolutions, one upon the other.
+    kernel : int
+        Places that a convolution sees: its own and those before.
+    """
+
+    hidden: int = 192
+    layers: int = 3
+    kernel: int = 4
+
+
+@dataclass(frozen=True)
+class MaskedSettings(NetworkSettings):
+    """The shape of an encoder that guesses masked words, and how many.
+
+    Attributes
+    ----------
+    hidden : int
+        Units of the hidden layer of each block.
+    layers : int
+        Blocks of attention and hidden layer, one upon the other.
+    heads : int
+        Heads of the attention; they share out the embedding.
+    asked : float
+        Part of the words that a step of training asks for.
+    """
+
+    hidden: int = 512
+    layers: int = 2
+    heads: int = 4
+    asked: float = 0.15
+
+    def check_fit(self) -> None:
+        """See `NetworkSettings.check_fit`."""
+        if self.embedding % (2 * self.heads):
+            raise SettingError(
+                f"embedding is {self.embedding}; with {self.heads} heads it must be a multiple of {2 * self.heads}"
+            )
+
+
 _ALLOWED: dict[str, allowed.Allowed] = {
     "embedding": COUNT,
     "dropout": PART,
@@ -57,6 +128,10 @@ _ALLOWED: dict[str, allowed.Allowed] = {
     "layers": COUNT,
     "word_dropout": PART,
     "weight_drop": PART,
+    "order": TWO_OR_MORE,
+    "kernel": TWO_OR_MORE,
+    "heads": COUNT,
+    "asked": PART_ABOVE_0,
 }
 
 
@@ -72,11 +147,25 @@ class Architecture:
         Where its class is, as MODULE:NAME.
     sizes : dict
         What each named size sets; everything else is the default, which is `tiny`.
+    model, objective : str
+        Where the class of its language model and that of its goal of training are.
+    contexts : tuple of str
+        The contexts in which it can be trained, see `TrainSettings`.
     """
 
     settings: type[NetworkSettings]
     network: str
     sizes: dict[str, dict[str, Any]]
+    model: str = "lmmix.neural.model:NeuralModel"
+    objective: str = "lmmix.neural.training.objective:NextWord"
+    contexts: tuple[str, ...] = CONTEXTS
+
+    def check_context(self, context: str) -> None:
+        """Raise SettingError unless the architecture can be used in `context`."""
+        if context not in self.contexts:
+            raise SettingError(
+                f"context is {context!r}; with this architecture it must be {' or '.join(self.contexts)}"
+            )
 
 
 _RECURRENT_SIZES: dict[str, dict[str, Any]] = {
@@ -93,10 +182,42 @@ _RECURRENT_SIZES: dict[str, dict[str, Any]] = {
     },
 }
 
+_FEED_FORWARD_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "small": {"embedding": 256, "hidden": 512},
+    "medium": {"embedding": 400, "hidden": 1024, "layers": 2},
+}
+
+_CONVOLUTION_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "small": {"embedding": 256, "hidden": 384, "layers": 5},
+    "medium": {"embedding": 400, "hidden": 600, "layers": 8},
+}
+
+_MASKED_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"learning_rate": 3e-3},
+    "small": {"learning_rate": 2e-3, "embedding": 256, "hidden": 1024, "layers": 4, "epochs": 12},
+    "medium": {"learning_rate": 1e-3, "embedding": 384, "hidden": 1536, "layers": 8, "heads": 6, "epochs": 24},
+}
+
 ARCHITECTURES = {
+    "ff": Architecture(
+        FeedForwardSettings, "lmmix.neural.networks.feedforward:FeedForwardNetwork", _FEED_FORWARD_SIZES
+    ),
+    "conv": Architecture(
+        ConvolutionSettings, "lmmix.neural.networks.convolution:ConvolutionNetwork", _CONVOLUTION_SIZES
+    ),
     "rnn": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:RnnNetwork", _RECURRENT_SIZES),
     "gru": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:GruNetwork", _RECURRENT_SIZES),
     "lstm": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:LstmNetwork", _RECURRENT_SIZES),
+    "masked": Architecture(
+        MaskedSettings,
+        "lmmix.neural.networks.masked:MaskedNetwork",
+        _MASKED_SIZES,
+        model="lmmix.neural.masked_model:MaskedModel",
+        objective="lmmix.neural.training.masked_objective:MaskedWord",
+        contexts=("sentence",),
+    ),
 }
 """All kinds of networks, by name."""
 
@@ -121,12 +242,14 @@ def make_settings(arch: str, size: str, overrides: dict[str, Any]) -> tuple[Netw
     training = replace(TrainSettings(), **{n: v for n, v in values.items() if n not in network_names})
     check_network(network)
     check_settings(training, TRAINING_ALLOWED)
+    architecture.check_context(training.context)
     return network, training
 
 
 def check_network(settings: NetworkSettings) -> None:
     """Raise SettingError for the first value that is not allowed."""
     check_settings(settings, _ALLOWED)
+    settings.check_fit()
 
 
 def find_architecture(name: str) -> Architecture:
@@ -134,3 +257,9 @@ def find_architecture(name: str) -> Architecture:
     if name not in ARCHITECTURES:
         raise SettingError(f"no neural architecture is called {name!r}; there are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
+
+
+def find_class(place: str) -> Any:
+    """The class at MODULE:NAME."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)

@@ -14,10 +14,10 @@ from lmmix.errors import FormatError, SettingError
 from lmmix.fileio import PathLike, atomic_folder, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import FOLDER_CONFIG
 from lmmix.neural.backend import choose_device, safetensors, torch
+from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
-from lmmix.neural.settings import NetworkSettings, check_network, find_architecture
-from lmmix.neural.training.settings import CONTEXTS
+from lmmix.neural.settings import NetworkSettings, check_network, find_architecture, find_class
 from lmmix.vocab import Vocab
 
 KIND = "neural"
@@ -26,7 +26,7 @@ WEIGHTS = "weights.safetensors"
 WORDS = "vocab.txt"
 
 
-def save_neural(model: NeuralModel, path: PathLike) -> None:
+def save_neural(model: NeuralModel | MaskedModel, path: PathLike) -> None:
     """Write `model` as the folder `path`, which is replaced as a whole if it exists. Raises InputError."""
     with atomic_folder(path, FOLDER_CONFIG) as folder:
         tensors = {name: tensor.cpu().contiguous() for name, tensor in model.network.state_dict().items()}
@@ -46,7 +46,7 @@ def save_neural(model: NeuralModel, path: PathLike) -> None:
         write_json(folder / FOLDER_CONFIG, config)
 
 
-def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel:
+def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel | MaskedModel:
     """The model in the folder `path`, on `device`.
 
     Raises InputError for a file that is missing, FormatError for one that is damaged or does not fit the
@@ -54,7 +54,7 @@ def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel:
     """
     folder = Path(path)
     config = _read_config(folder / FOLDER_CONFIG)
-    settings = _read_settings(folder / FOLDER_CONFIG, config["arch"], config["settings"])
+    settings = _read_settings(folder / FOLDER_CONFIG, config["arch"], config["context"], config["settings"])
     for name in (WEIGHTS, WORDS):
         if not (folder / name).is_file():
             raise FormatError(f"{folder}: the file {name} is missing; save the model again")
@@ -68,7 +68,8 @@ def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel:
     for name in (WEIGHTS, WORDS):
         if file_fingerprint(folder / name) != config["files"].get(name):
             raise FormatError(f"{folder / name}: damaged or changed (checksum does not match {FOLDER_CONFIG})")
-    return NeuralModel(network.to(choose_device(device)), vocab, config["context"], config["training"])
+    model = find_class(find_architecture(config["arch"]).model)
+    return model(network.to(choose_device(device)), vocab, config["context"], config["training"])
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -89,14 +90,14 @@ def _read_config(path: Path) -> dict[str, Any]:
     for name, kind in kinds.items():
         if not isinstance(config.get(name), kind):
             raise FormatError(f"{path}: {name!r} is missing or is no {kind.__name__}")
-    if config["context"] not in CONTEXTS:
-        raise FormatError(f"{path}: the context is {config['context']!r}; it must be {' or '.join(CONTEXTS)}")
     return config
 
 
-def _read_settings(path: Path, arch: str, values: dict[str, Any]) -> NetworkSettings:
+def _read_settings(path: Path, arch: str, context: str, values: dict[str, Any]) -> NetworkSettings:
     try:
-        settings = find_architecture(arch).settings(**values)
+        architecture = find_architecture(arch)
+        architecture.check_context(context)
+        settings = architecture.settings(**values)
         check_network(settings)
     except TypeError:
         raise FormatError(f"{path}: the settings {', '.join(values)} are not those of {arch}") from None

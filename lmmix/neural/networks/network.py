@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import numpy as np
 
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import NetworkSettings, find_architecture
+from lmmix.neural.settings import NetworkSettings, find_architecture, find_class
 
 Tensor = torch.Tensor
 
@@ -75,8 +73,7 @@ class Network(torch.nn.Module):
 
 def make_network(arch: str, settings: NetworkSettings, n_words: int) -> Network:
     """A network of the architecture called `arch`, with weights that `initialise` has still to draw."""
-    module, name = find_architecture(arch).network.split(":")
-    network: Network = getattr(import_module(module), name)(settings, n_words)
+    network: Network = find_class(find_architecture(arch).network)(settings, n_words)
     network.arch = arch
     return network
 

@@ -11,8 +11,8 @@ from lmmix.neural.networks.network import Memory, Network
 Tensor = torch.Tensor
 
 
-class NextWord(torch.nn.Module):
-    """−Σ ln p of the words that came, each given those before it.
+class Objective(torch.nn.Module):
+    """What a step of training makes small.
 
     Attributes
     ----------
@@ -27,10 +27,22 @@ class NextWord(torch.nn.Module):
 
     def forward(self, batch: Batch, memory: Memory, generator: np.random.Generator) -> tuple[Tensor, Memory]:
         """The loss of a batch, summed over its events, and the memory behind it; chance comes from `generator`."""
+        raise NotImplementedError
+
+    def features(self, words: np.ndarray, memory: Memory) -> tuple[Tensor, Memory]:
+        """(B, L, embedding) float32 what the network says of `words` (B, L), and its memory behind them."""
         device = self.network.device
+        with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
+            features, memory = self.network(torch.from_numpy(words).to(device), memory)
+        return features.float(), memory
+
+
+class NextWord(Objective):
+    """−Σ ln p of the words that came, each given those before it."""
+
+    def forward(self, batch: Batch, memory: Memory, generator: np.random.Generator) -> tuple[Tensor, Memory]:
+        """See `Objective.forward`."""
         real = batch.events != PADDING
-        mixed = self.precision != torch.float32
-        with torch.autocast(device.type, self.precision, enabled=mixed):
-            features, memory = self.network(torch.from_numpy(batch.inputs).to(device), memory)
-        features = features.float()[torch.from_numpy(real).to(device)]
+        features, memory = self.features(batch.inputs, memory)
+        features = features[torch.from_numpy(real).to(features.device)]
         return self.network.loss(features, batch.events[real], self.precision, generator), memory

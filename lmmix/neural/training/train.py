@@ -12,15 +12,14 @@ from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
-from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, choose_precision, seeded, torch, torch_threads
 from lmmix.neural.batches import Sentences
+from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import make_settings
-from lmmix.neural.training.objective import NextWord
+from lmmix.neural.settings import find_architecture, find_class, make_settings
 from lmmix.neural.training.settings import TrainSettings
 from lmmix.neural.training.streams import Streams
 from lmmix.neural.training.trainer import Source, Trainer
@@ -43,7 +42,7 @@ def train_neural(
     checkpoint: PathLike | None = None,
     log: PathLike | None = None,
     **overrides: Any,
-) -> NeuralModel:
+) -> NeuralModel | MaskedModel:
     """Train a network on `corpus` and keep the weights of the epoch that predicts `valid` best.
 
     The vocabulary is that of `corpus`. The same arguments on the same machine give the same weights bit for
@@ -101,7 +100,8 @@ def train_neural(
         identity = _identity(network, corpus, valid, settings, seed)
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
         network.load_state_dict(trainer.best)
-    return NeuralModel(network, corpus.vocab, settings.context, _record(trainer, settings, seed))
+    model = find_class(find_architecture(arch).model)
+    return model(network, corpus.vocab, settings.context, _record(trainer, settings, seed))
 
 
 def _trainer(
@@ -110,11 +110,11 @@ def _trainer(
     """The parts of a run put together."""
     if settings.samples and isinstance(network.output, TiedSoftmax):
         network.output.sampler = Sampler(inclusion_probabilities(corpus.word_counts(), settings.samples))
-    objective = NextWord(network, choose_precision(settings.precision, network.device))
+    architecture = find_architecture(network.arch)
+    objective = find_class(architecture.objective)(network, choose_precision(settings.precision, network.device))
 
     def validate() -> float:
-        logp = NeuralModel(network, corpus.vocab, settings.context).score(valid)
-        return perplexity(float(logp.sum()), len(logp))
+        return find_class(architecture.model)(network, corpus.vocab, settings.context).validation_perplexity(valid)
 
     return Trainer(objective, _source(corpus, settings), validate, settings, seed, max_minutes)
 

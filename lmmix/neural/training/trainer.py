@@ -24,7 +24,7 @@ from lmmix.neural.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from lmmix.neural.training.objective import NextWord
+from lmmix.neural.training.objective import Objective
 from lmmix.neural.training.schedule import learning_rate, make_optimizer
 from lmmix.neural.training.settings import TrainSettings
 from lmmix.progress import task
@@ -58,7 +58,7 @@ class Trainer:
 
     def __init__(
         self,
-        objective: NextWord,
+        objective: Objective,
         source: Source,
         validate: Callable[[], float],
         settings: TrainSettings,
