@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lmmix.neural.backend import torch
-from lmmix.neural.networks.network import Memory, Network
+from lmmix.neural.networks.network import Memory, Network, shared_dropout
 from lmmix.neural.settings import TransformerSettings
 
 Tensor = torch.Tensor
@@ -23,12 +23,12 @@ class TransformerNetwork(Network):
     """Embedding, blocks of attention and SwiGLU, and the softmax that shares the embedding.
 
     A word sees itself and the `window` − 1 words before it, in each layer, in training and in scoring alike. In
-    training `dropout` leaves out units of the embeddings and of what each part adds.
+    training `dropout` leaves out units of the embeddings and of what each part adds, the same at all places of a text.
 
     The memory is, for each layer, the keys and the values of the last words, at most `window` − 1 of them, both
-    (n, layers, kv_heads, words, units), and how many of these words each text has really read, (n,): they are the last ones.
-    Keys are kept unturned. Only distances count, so the positions of a slab are counted from its first word, and stay
-    small and exact however long the text is.
+    (n, layers, words, kv_heads, units), and how many of these words each text has really read, (n,): the last ones.
+    Keys are kept unturned: only distances count, so positions are those from the first word of a slab, and stay small
+    and exact however long the text is.
     """
 
     settings: TransformerSettings
@@ -47,34 +47,33 @@ class TransformerNetwork(Network):
     def start(self, n: int) -> Memory:
         """See `Network.start`."""
         shape = self.settings
-        nothing = torch.zeros((n, shape.layers, shape.kv_heads, 0, shape.head_units), device=self.device)
+        nothing = torch.zeros((n, shape.layers, 0, shape.kv_heads, shape.head_units), device=self.device)
         return nothing, nothing, torch.zeros(n, dtype=torch.int64, device=self.device)
 
     def forward(self, words: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
         """See `Network.forward`."""
         # Nothing is forgotten in training, so that there is nothing to leave out, and no need to look.
         keys, values, known = memory if self.training else _without_unread(memory)
-        past, length = keys.shape[3], words.shape[1]
+        past, length = keys.shape[2], words.shape[1]
         view = View.of(known, past, length, self.settings)
         stream = _dropped(self.embedding(words), self)  # (B, L, embedding)
         kept = slice(max(0, past + length - self.settings.window + 1), None)
         behind = []
         for level, block in enumerate(self.blocks):
             stream, all_keys, all_values = block(stream, keys[:, level], values[:, level], view)
-            behind.append((all_keys[:, :, kept], all_values[:, :, kept]))
+            behind.append((all_keys[:, kept], all_values[:, kept]))
         last_keys, last_values = (torch.stack(tensors, 1) for tensors in zip(*behind))
-        return self.norm(stream), (last_keys, last_values, (known + length).clamp(max=last_keys.shape[3]))
+        return self.norm(stream), (last_keys, last_values, (known + length).clamp(max=last_keys.shape[2]))
 
 
 class View(NamedTuple):
     """Where the words of a slab stand and what they see: S = words remembered + L of the slab.
 
-    `cosine` and `sine` (S, units / 2) turn the pairs of units of the word at each place; `visible` (B or 1, 1, L, S) bool
-    says which words each word sees, None means all up to itself.
+    `turns` (S, 1, units / 2) complex, of length 1, turn the pairs of units of the word at each place; `visible`
+    (B or 1, 1, L, S) bool says which words each word sees, None means all up to itself.
     """
 
-    cosine: Tensor
-    sine: Tensor
+    turns: Tensor
     visible: Tensor | None
 
     @classmethod
@@ -89,7 +88,7 @@ class View(NamedTuple):
             distance = place[past:, None] - place
             near = (distance >= 0) & (distance < settings.window)
             visible = (near & (place >= -known[:, None, None]))[:, None]
-        return cls(angle.cos().float(), angle.sin().float(), visible)
+        return cls(torch.polar(torch.ones_like(angle), angle).to(torch.complex64)[:, None], visible)
 
 
 class Block(torch.nn.Module):
@@ -113,7 +112,7 @@ class Block(torch.nn.Module):
             torch.nn.init.normal_(layer.weight, std=scale * layer.in_features**-0.5)
 
     def forward(self, stream: Tensor, keys: Tensor, values: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
-        """The stream (B, L, embedding) behind the block, and the keys and values (B, kv_heads, S, units) of all words."""
+        """The stream (B, L, embedding) behind the block, and all keys and values (B, S, kv_heads, units)."""
         found, keys, values = self._attend(self.attention_norm(stream), keys, values, view)
         stream = stream + _dropped(found, self)
         gate, inner = self.enter(self.hidden_norm(stream)).chunk(2, -1)
@@ -121,14 +120,14 @@ class Block(torch.nn.Module):
 
     def _attend(self, stream: Tensor, keys: Tensor, values: Tensor, view: View) -> tuple[Tensor, Tensor, Tensor]:
         heads, kv_heads = self.settings.heads, self.settings.kv_heads
-        asked = self.ask(stream).unflatten(-1, (heads + 2 * kv_heads, -1)).transpose(1, 2)  # (B, all heads, L, units)
-        queries, new_keys, new_values = asked.split([heads, kv_heads, kv_heads], 1)
-        keys = torch.cat([keys.to(asked.dtype), new_keys], 2)
-        values = torch.cat([values.to(asked.dtype), new_values], 2)
+        asked = self.ask(stream).unflatten(-1, (heads + 2 * kv_heads, -1))  # (B, L, all heads, units)
+        queries, new_keys, new_values = asked.split([heads, kv_heads, kv_heads], 2)
+        keys = torch.cat([keys.to(asked.dtype), new_keys], 1)
+        values = torch.cat([values.to(asked.dtype), new_values], 1)
         found = torch.nn.functional.scaled_dot_product_attention(
-            _turned(queries, view),
-            _turned(keys, view).repeat_interleave(heads // kv_heads, 1),
-            values.repeat_interleave(heads // kv_heads, 1),
+            _turned(queries, view.turns).transpose(1, 2),
+            _turned(keys, view.turns).repeat_interleave(heads // kv_heads, 2).transpose(1, 2),
+            values.repeat_interleave(heads // kv_heads, 2).transpose(1, 2),
             attn_mask=view.visible,
             is_causal=view.visible is None,
         )
@@ -147,21 +146,18 @@ class RootMeanSquareNorm(torch.nn.Module):
         return values * torch.rsqrt(values.square().mean(-1, keepdim=True) + EPSILON) * self.gain
 
 
-def _turned(values: Tensor, view: View) -> Tensor:
-    """`values` (B, heads, words, units) of the last words, each pair of neighbouring units turned by its place."""
-    words = values.shape[2]
-    cosine, sine = view.cosine[-words:], view.sine[-words:]
-    even, odd = values[..., 0::2], values[..., 1::2]
-    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1)
-    return turned.flatten(-2).to(values.dtype)
+def _turned(values: Tensor, turns: Tensor) -> Tensor:
+    """`values` (B, words, heads, units) of the last words, each pair of neighbouring units turned by its place."""
+    pairs = torch.view_as_complex(values.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turns[-values.shape[1] :]).flatten(-2).to(values.dtype)
 
 
 def _without_unread(memory: Memory) -> Memory:
     """The memory without the places that no text has read, which is all of it once every text was forgotten."""
     keys, values, known = memory
-    unread = keys.shape[3] - int(known.max())
-    return keys[:, :, :, unread:], values[:, :, :, unread:], known
+    unread = keys.shape[2] - int(known.max())
+    return keys[:, :, unread:], values[:, :, unread:], known
 
 
 def _dropped(values: Tensor, part: Block | TransformerNetwork) -> Tensor:
-    return torch.nn.functional.dropout(values, part.settings.dropout, part.training)
+    return shared_dropout(values, part.settings.dropout, part.training)
