@@ -4,7 +4,7 @@ keys and values that several heads share (Ainslie et al. 2023), a sliding window
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import Memory, Network, shared_dropout
@@ -35,7 +35,7 @@ class TransformerNetwork(Network):
 
     def __init__(self, settings: TransformerSettings, n_words: int) -> None:
         super().__init__(settings, n_words)
-        self.blocks = torch.nn.ModuleList(Block(settings) for _ in range(settings.layers))
+        self.blocks: Any = torch.nn.ModuleList(Block(settings) for _ in range(settings.layers))
         self.norm = RootMeanSquareNorm(settings.embedding)
 
     def initialise(self, counts: Tensor) -> None:
