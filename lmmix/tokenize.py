@@ -77,6 +77,9 @@ class SentencePieceTokenizer:
     def detokenize(self, tokens: list[str]) -> str:
         return self._model.decode_pieces(tokens)
 
+    def pieces(self) -> list[str]:
+        return [self._model.id_to_piece(number) for number in range(self._model.get_piece_size())]
+
 
 def full_name(name: str) -> str:
     """The name with the absolute path and a digest of the model file, if it names one. Raises InputError."""

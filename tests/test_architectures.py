@@ -24,7 +24,7 @@ LINES = ["a b c d e", "f g h i j k", "l m n", "b a", "k j i h a b c"] * 6
 TEXT = corpus_from_lines(LINES)
 VALID = corpus_from_lines(["a b c h i", "l m", "f g h a b c d e k"], TEXT.vocab)
 SMALL = {"embedding": 12, "batch_tokens": 24, "max_length": 6, "threads": 1}
-SHAPES = {"hidden": 24, "layers": 2}
+SHAPES = {"hidden": 24, "layers": 2, "heads": 2, "kv_heads": 1, "window": 5}
 NEXT_WORD = "lmmix.neural.model:NeuralModel"
 """The class of language models that predict the next word; masked ones are in test_masked."""
 

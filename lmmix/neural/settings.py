@@ -121,6 +121,45 @@ class MaskedSettings(NetworkSettings):
             )
 
 
+@dataclass(frozen=True)
+class TransformerSettings(NetworkSettings):
+    """The shape of a Transformer decoder.
+
+    Attributes
+    ----------
+    hidden : int
+        Units inside the SwiGLU of each layer.
+    layers : int
+        Blocks of attention and SwiGLU, one upon the other.
+    heads : int
+        Heads of the attention; they share out the embedding.
+    kv_heads : int
+        Different keys and values; several heads may share theirs.
+    window : int
+        Words that a word sees in each layer, itself included.
+    """
+
+    hidden: int = 344
+    layers: int = 2
+    heads: int = 4
+    kv_heads: int = 2
+    window: int = 128
+
+    @property
+    def head_units(self) -> int:
+        """Units of a head."""
+        return self.embedding // self.heads
+
+    def check_fit(self) -> None:
+        """See `NetworkSettings.check_fit`."""
+        if self.embedding % (2 * self.heads):
+            raise SettingError(
+                f"embedding is {self.embedding}; with {self.heads} heads it must be a multiple of {2 * self.heads}"
+            )
+        if self.heads % self.kv_heads:
+            raise SettingError(f"kv_heads is {self.kv_heads}; it must divide the number of heads, {self.heads}")
+
+
 _ALLOWED: dict[str, allowed.Allowed] = {
     "embedding": COUNT,
     "dropout": PART,
@@ -131,6 +170,8 @@ _ALLOWED: dict[str, allowed.Allowed] = {
     "order": TWO_OR_MORE,
     "kernel": TWO_OR_MORE,
     "heads": COUNT,
+    "kv_heads": COUNT,
+    "window": COUNT,
     "asked": PART_ABOVE_0,
 }
 
@@ -200,6 +241,12 @@ _MASKED_SIZES: dict[str, dict[str, Any]] = {
     "medium": {"learning_rate": 1e-3, "embedding": 384, "hidden": 1536, "layers": 8, "heads": 6, "epochs": 24},
 }
 
+_TRANSFORMER_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"learning_rate": 3e-3},
+    "small": {"learning_rate": 2e-3, "embedding": 256, "hidden": 688, "layers": 4, "epochs": 8},
+    "medium": {"learning_rate": 1e-3, "embedding": 384, "hidden": 1024, "layers": 8, "heads": 6, "epochs": 20},
+}
+
 ARCHITECTURES = {
     "ff": Architecture(
         FeedForwardSettings, "lmmix.neural.networks.feedforward:FeedForwardNetwork", _FEED_FORWARD_SIZES
@@ -210,6 +257,9 @@ ARCHITECTURES = {
     "rnn": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:RnnNetwork", _RECURRENT_SIZES),
     "gru": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:GruNetwork", _RECURRENT_SIZES),
     "lstm": Architecture(RecurrentSettings, "lmmix.neural.networks.recurrent:LstmNetwork", _RECURRENT_SIZES),
+    "transformer": Architecture(
+        TransformerSettings, "lmmix.neural.networks.transformer:TransformerNetwork", _TRANSFORMER_SIZES
+    ),
     "masked": Architecture(
         MaskedSettings,
         "lmmix.neural.networks.masked:MaskedNetwork",
