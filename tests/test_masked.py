@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 import naive_networks as naive  # noqa: E402
 
+from lmmix.cli import group  # noqa: E402
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError, SettingError  # noqa: E402
 from lmmix.fileio import read_json, write_json  # noqa: E402
-from lmmix.lm import LanguageModel, is_distribution, load, remembers  # noqa: E402
+from lmmix.lm import LanguageModel, is_distribution, load, remembers, sees_ahead  # noqa: E402
+from lmmix.mix.linear import LinearMixture  # noqa: E402
 from lmmix.neural import masked_model  # noqa: E402
 from lmmix.neural.batches import PADDING, Pieces, Sentences  # noqa: E402
 from lmmix.neural.masked_model import Copies, MaskedModel, whole_sequences  # noqa: E402
@@ -24,6 +28,8 @@ from lmmix.neural.networks.network import make_network  # noqa: E402
 from lmmix.neural.settings import MaskedSettings  # noqa: E402
 from lmmix.neural.training.masked_objective import MaskedWord  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402
+from lmmix.ngram.estimate import train_ngram  # noqa: E402
+from lmmix.sampling import sample  # noqa: E402
 from lmmix.vocab import BOS, EOS, UNK  # noqa: E402
 
 LINES = ["a b c d e", "f g h i j k", "l m n", "b a", "", "k j i h a b c"] * 6
@@ -102,12 +108,17 @@ def test_validation_masks_words_apart(model):
     assert model.validation_perplexity(corpus) == pytest.approx(math.exp(-total / words), rel=1e-5)
 
 
-def test_learns_a_text_by_heart():
-    text = corpus_from_lines(["a b c d e", "f g h i j k", "l m n"] * 8)
-    valid = corpus_from_lines(["a b c d e", "f g h i j k", "l m n"], text.vocab)
+@pytest.fixture(scope="module")
+def learned():
+    """Three sentences by heart."""
+    text = corpus_from_lines(["a b c d e", "f g h i j k", "l m n"] * 40)
     settings = {**SMALL, "embedding": 32, "hidden": 32, "dropout": 0.0, "samples": 0, "asked": 0.3}
-    trained = train_neural(text, valid, arch="masked", epochs=60, patience=60, learning_rate=0.01, **settings)
-    assert trained.score(text).mean() > -0.06
+    valid = corpus_from_lines(["a b c d e", "f g h i j k", "l m n"], text.vocab)
+    return train_neural(text, valid, arch="masked", epochs=12, patience=12, learning_rate=0.01, **settings)
+
+
+def test_learns_a_text_by_heart(learned):
+    assert learned.score(corpus_from_lines(["a b c d e", "f g h i j k", "l m n"], learned.vocab)).mean() > -0.06
 
 
 def test_gradients_reach_every_weight():
@@ -166,7 +177,8 @@ def test_training_sees_cut_sentences_with_what_stands_before_them():
 
 
 def test_is_stored_and_says_what_it_is(model, tmp_path):
-    assert isinstance(model, LanguageModel) and not is_distribution(model) and not remembers(model)
+    assert isinstance(model, LanguageModel)
+    assert sees_ahead(model) and not is_distribution(model) and not remembers(model)
     model.save(tmp_path / "m")
     again = load(tmp_path / "m")
     assert isinstance(again, MaskedModel) and again.signature == model.signature
@@ -202,9 +214,27 @@ def test_there_is_no_next_word(model):
         lambda: model.start(1),
         lambda: model.advance(None, np.array([3])),
         lambda: model.distribution(None),
+        lambda: sample(model),
     ):
         with pytest.raises(SettingError, match="a masked model scores whole sentences"):
             ask()
+
+
+def test_is_no_member_of_a_mixture(model):
+    with pytest.raises(SettingError, match="model 2 scores words by what follows them"):
+        LinearMixture([train_ngram(TEXT, 2), model], [0.5, 0.5])
+
+
+def test_rescoring_chooses_what_fits_on_both_sides(learned, tmp_path):
+    learned.save(tmp_path / "m")
+    texts = [["f b c d e", "a b c d e"], ["f g h i j e", "f g a i j k", "f g h i j k"]]
+    lines = [{"id": str(i), "ref": hyps[-1], "hyps": [{"text": t} for t in hyps]} for i, hyps in enumerate(texts)]
+    (tmp_path / "n.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    arguments = ["rescore", str(tmp_path / "n.jsonl"), "--lm", str(tmp_path / "m"), "--tune", "wer", "--json"]
+    result = CliRunner().invoke(group, arguments)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.output)
+    assert report["wer_first"] > 0.0 and report["wer"] == 0.0 and report["weights"]["lm:m"] > 0.0
 
 
 def test_refusals_in_training():

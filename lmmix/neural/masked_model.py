@@ -9,7 +9,7 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
-from lmmix.lm import NO_DISTRIBUTION, State
+from lmmix.lm import NO_DISTRIBUTION, SEES_AHEAD, State
 from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Batch, Pieces
@@ -58,7 +58,7 @@ class MaskedModel:
         self.context = context
         self.training = training or {}
         self.device = network.device
-        self.signature = network_signature(network, vocab, NO_DISTRIBUTION)
+        self.signature = network_signature(network, vocab, SEES_AHEAD, NO_DISTRIBUTION)
 
     def to(self, device: str) -> MaskedModel:
         """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
