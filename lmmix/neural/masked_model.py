@@ -103,7 +103,7 @@ class MaskedModel:
 
         with torch_threads(1):
             found = thread_map(batch_logp, pieces.batches(SCORE_TOKENS), scoring_threads(self.device, None))
-        logp = np.concatenate(found)
+        logp = np.concatenate([np.empty(0), *found])
         if not len(logp):
             raise InputError("the validation text has no words, and a masked model is judged by nothing else")
         return perplexity(float(logp.sum()), len(logp))
