@@ -87,6 +87,15 @@ def remembers(model: LanguageModel) -> bool:
     return f"|{REMEMBERS}|" in model.signature
 
 
+SEES_AHEAD = "reads:both-sides"
+"""The part of a signature that says that a word's score depends on the words that follow, too."""
+
+
+def sees_ahead(model: LanguageModel) -> bool:
+    """Whether the scores of words depend on what follows them, so that they serve only to compare whole sentences."""
+    return f"|{SEES_AHEAD}|" in model.signature
+
+
 def score_with_lengths(
     model: LanguageModel, corpus: Corpus, threads: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:

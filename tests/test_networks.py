@@ -12,11 +12,13 @@ pytest.importorskip("safetensors")
 
 import naive_networks as naive  # noqa: E402
 
+from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.errors import SettingError  # noqa: E402
 from lmmix.neural.batches import PADDING  # noqa: E402
 from lmmix.neural.networks.masked import MASK  # noqa: E402
 from lmmix.neural.networks.network import forgotten, make_network, taken  # noqa: E402
 from lmmix.neural.settings import ConvolutionSettings, FeedForwardSettings, MaskedSettings, make_settings  # noqa: E402
+from lmmix.neural.training.train import train_neural  # noqa: E402
 
 WORDS = 9
 few = st.integers(1, 3)
@@ -108,6 +110,13 @@ def test_forgetting_makes_rows_new_and_taking_keeps_them(arch, shape):
     np.testing.assert_allclose(new[0], read(network, [[5]])[0][0], rtol=1e-5, atol=1e-6)
     kept, _ = read(network, [[5]], taken(memory, torch.tensor([1])))
     np.testing.assert_allclose(new[1], kept[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("arch", ["ff", "conv", "masked"])
+def test_trains_in_bfloat16(arch):
+    text = corpus_from_lines(["a b c d e", "f g h", "a"] * 4)
+    model = train_neural(text, text, arch=arch, precision="bfloat16", epochs=1, embedding=8, hidden=8, batch_tokens=20)
+    assert np.isfinite(model.score(text)).all() and np.isfinite(model.training["history"][0]["train_loss"])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
-from lmmix.lm import LanguageModel
+from lmmix.lm import LanguageModel, sees_ahead
 from lmmix.mix.members import advanced, distributions, ids_of_members
 from lmmix.progress import task
 
@@ -38,7 +38,8 @@ class Mixture(ABC):
     vocab : Vocab
         That of the first member.
 
-    Raises EventSpaceError for different vocabularies, SettingError without a member, or with another number of files.
+    Raises EventSpaceError for different vocabularies, SettingError without a member, with another number of files, or
+    for a member that sees ahead (`lmmix.lm.sees_ahead`).
     """
 
     combination: ClassVar[str]
@@ -53,6 +54,12 @@ class Mixture(ABC):
         self.paths = [None if path is None else Path(path) for path in paths] if paths is not None else None
         self.vocab = self.members[0].vocab
         names = self.names
+        for name, member in zip(names, self.members):
+            if sees_ahead(member):
+                raise SettingError(
+                    f"{name} scores words by what follows them, too, which no mixture can use; "
+                    "give it to rescoring as a feature of its own"
+                )
         for name, member in zip(names[1:], self.members[1:]):
             self.vocab.check_same_events(member.vocab, names[0], name)
         self._ids = ids_of_members(self.vocab, self.members)

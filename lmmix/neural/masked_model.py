@@ -9,7 +9,7 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
-from lmmix.lm import NO_DISTRIBUTION, State
+from lmmix.lm import NO_DISTRIBUTION, SEES_AHEAD, State
 from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Batch, Pieces
@@ -58,7 +58,7 @@ class MaskedModel:
         self.context = context
         self.training = training or {}
         self.device = network.device
-        self.signature = network_signature(network, vocab, NO_DISTRIBUTION)
+        self.signature = network_signature(network, vocab, SEES_AHEAD, NO_DISTRIBUTION)
 
     def to(self, device: str) -> MaskedModel:
         """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
@@ -103,7 +103,7 @@ class MaskedModel:
 
         with torch_threads(1):
             found = thread_map(batch_logp, pieces.batches(SCORE_TOKENS), scoring_threads(self.device, None))
-        logp = np.concatenate(found)
+        logp = np.concatenate([np.empty(0), *found])
         if not len(logp):
             raise InputError("the validation text has no words, and a masked model is judged by nothing else")
         return perplexity(float(logp.sum()), len(logp))

@@ -87,7 +87,7 @@ class ConvolutionSettings(NetworkSettings):
         Places that a convolution sees: its own and those before.
     """
 
-    hidden: int = 192
+    hidden: int = 128
     layers: int = 3
     kernel: int = 4
 
