@@ -23,7 +23,7 @@ from lmmix.cli.common import (
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @output_option
 @click.option("--valid", required=True, multiple=True, metavar="TEXT", help="Text that says when to stop.")
-@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="rnn, gru, lstm.")
+@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="rnn, gru, lstm, transformer.")
 @click.option("--size", default="tiny", show_default=True, metavar="NAME", help="tiny, small or medium.")
 @click.option("--context", metavar="NAME", help="sentence (each starts from nothing) or document; default: sentence.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")
