@@ -139,7 +139,7 @@ _RECURRENT_SIZES: dict[str, dict[str, Any]] = {
 }
 
 _TRANSFORMER_SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"learning_rate": 4e-3},
+    "tiny": {"learning_rate": 5e-3},
     "small": {
         "embedding": 256,
         "hidden": 688,
