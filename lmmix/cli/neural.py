@@ -17,13 +17,14 @@ from lmmix.cli.common import (
     vocab_option,
     with_progress,
 )
+from lmmix.neural.settings import ARCHITECTURES
 
 
 @click.command()
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @output_option
 @click.option("--valid", required=True, multiple=True, metavar="TEXT", help="Text that says when to stop.")
-@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="ff, conv, rnn, gru, lstm, transformer, masked.")
+@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help=", ".join(ARCHITECTURES) + ".")
 @click.option("--size", default="tiny", show_default=True, metavar="NAME", help="tiny, small or medium.")
 @click.option("--context", metavar="NAME", help="sentence (each starts from nothing) or document; default: sentence.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")

@@ -1,10 +1,10 @@
 """Models of llama2.c: `.bin` files of its first format ("version 0"), which has a header of seven int32 and no magic.
 
 llama2.c learns stories one behind the other, each with `<s>` in front and nothing behind. So the end of a story is
-told by the `<s>` of the next, and its own `</s>` never occurs: behind the last full stop of a story stories260K gives
-1.7 % to `<s>` and 3e-13 to `</s>`. Here the row of `<s>` stands in both rows of the embedding: in that of `<s>`, which
-is only read, and in that of `</s>`, which is only predicted. llama2.c's own `</s>` is left out of the softmax.
-A sentence is a story, on one line.
+told by the `<s>` of the next, and its own `</s>` never occurs: where the stories that stories260K makes up itself end,
+it gives 35 % to 97 % to `<s>`, about 1e-7 elsewhere, and 3e-13 to `</s>`. Here the row of `<s>` stands in both rows of
+the embedding: in that of `<s>`, which is only read, and in that of `</s>`, which is only predicted. llama2.c's own
+`</s>` is left out of the softmax. A sentence is a whole story on one line.
 """
 
 from __future__ import annotations

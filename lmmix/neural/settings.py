@@ -242,9 +242,25 @@ _MASKED_SIZES: dict[str, dict[str, Any]] = {
 }
 
 _TRANSFORMER_SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"learning_rate": 3e-3},
-    "small": {"learning_rate": 2e-3, "embedding": 256, "hidden": 688, "layers": 4, "epochs": 8},
-    "medium": {"learning_rate": 1e-3, "embedding": 384, "hidden": 1024, "layers": 8, "heads": 6, "epochs": 20},
+    "tiny": {"learning_rate": 5e-3},
+    "small": {
+        "embedding": 256,
+        "hidden": 688,
+        "layers": 4,
+        "dropout": 0.3,
+        "epochs": 8,
+        "learning_rate": 2e-3,
+    },
+    "medium": {
+        "embedding": 384,
+        "hidden": 1024,
+        "layers": 6,
+        "heads": 6,
+        "dropout": 0.4,
+        "epochs": 16,
+        "learning_rate": 1e-3,
+        "samples": 2500,
+    },
 }
 
 ARCHITECTURES = {
