@@ -7,7 +7,7 @@ from typing import Any
 
 from lmmix.errors import SettingError
 from lmmix.neural import allowed
-from lmmix.neural.allowed import COUNT, PART, check_settings
+from lmmix.neural.allowed import COUNT, LAYERS, PART, check_settings
 from lmmix.neural.training.settings import ALLOWED as TRAINING_ALLOWED
 from lmmix.neural.training.settings import TrainSettings
 
@@ -54,7 +54,7 @@ _ALLOWED: dict[str, allowed.Allowed] = {
     "embedding": COUNT,
     "dropout": PART,
     "hidden": COUNT,
-    "layers": COUNT,
+    "layers": LAYERS,
     "word_dropout": PART,
     "weight_drop": PART,
 }
