@@ -39,6 +39,11 @@ def kernel(signature: str | Sequence[Any]) -> Callable[[Callable[..., Any]], Any
     return compile_kernel
 
 
+def process_rank() -> int:
+    """The number, from 0, of this process among those that torchrun has started; 0 without it."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def thread_count(threads: int | None) -> int:
     """The number of threads to use: `threads`, or the cores this process may run on."""
     if threads is None:

@@ -14,8 +14,11 @@ from typing import Protocol
 class Display(Protocol):
     """What a front end provides: `task` shows one piece of work and gives the function that advances it."""
 
-    def task(self, label: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
-        """Show work called `label` of `total` units; gives the function that adds units done."""
+    def task(self, label: str, total: float | None, unit: str) -> AbstractContextManager[Callable[[float], None]]:
+        """Show work called `label` of `total` units, and their speed if `unit` names them.
+
+        Gives the function that adds units done.
+        """
         ...
 
 
@@ -33,10 +36,13 @@ def show_with(display: Display) -> Iterator[None]:
 
 
 @contextmanager
-def task(label: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
-    """One piece of work called `label` of `total` units (None: unknown); yields a function that adds units done."""
+def task(label: str, total: float | None = None, unit: str = "") -> Iterator[Callable[[float], None]]:
+    """One piece of work called `label` of `total` units (None: unknown); yields a function that adds units done.
+
+    With a `unit` such as `tokens`, the display says how many are done in a second.
+    """
     if not _display:
         yield lambda amount: None
         return
-    with _display[-1].task(label, total) as advance:
+    with _display[-1].task(label, total, unit) as advance:
         yield advance

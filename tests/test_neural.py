@@ -445,7 +445,7 @@ def test_config_that_is_wrong(folder, changes):
         ({"size": "huge"}, "'huge'; there are tiny, small, medium"),
         ({"dropout": -0.1}, "dropout is -0.1; it must be"),
         ({"dropout": 1}, "dropout is 1; it must be"),
-        ({"layers": 0}, "layers is 0; it must be a whole number, 1 or more"),
+        ({"layers": 0}, "layers is 0; it must be a whole number from 1 to 1000"),
         ({"hidden": 2.5}, "hidden is 2.5"),
         ({"epochs": 0}, "epochs is 0"),
         ({"learning_rate": math.nan}, "learning_rate is nan"),
@@ -457,6 +457,10 @@ def test_config_that_is_wrong(folder, changes):
         ({"threads": 0}, "threads is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"max_minutes": 0}, "max_minutes is 0"),
+        ({"checkpoint_seconds": -1}, "checkpoint_seconds is -1"),
+        ({"checkpoint_seconds": math.nan}, "checkpoint_seconds is nan"),
+        ({"checkpoint": "-"}, "checkpoint is '-'; .* must be a file"),
+        ({"log": "-"}, "log is '-'; .* must be a file"),
     ],
 )
 def test_bad_settings(corpus, valid, arguments, pattern):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lmmix.parallel import process_rank
+
 if TYPE_CHECKING:
     from lmmix.ngram.backoff import BackoffModel
 
@@ -204,7 +206,7 @@ def with_progress(function: Function) -> Function:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if not sys.stderr.isatty():
+        if not sys.stderr.isatty() or process_rank():
             return function(*args, **kwargs)
         from lmmix.progress import show_with
 
@@ -221,7 +223,7 @@ class _TerminalDisplay:
         self._depth = 0
 
     @contextmanager
-    def task(self, label: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    def task(self, label: str, total: float | None, unit: str) -> Iterator[Callable[[float], None]]:
         started = time.monotonic()
         done = 0.0
         bar: Any = None
@@ -231,7 +233,7 @@ class _TerminalDisplay:
                 nonlocal done, bar
                 done += amount
                 if bar is None and self._depth == 1 and time.monotonic() - started > PATIENCE:
-                    bar = stack.enter_context(_bar())
+                    bar = stack.enter_context(_bar(unit))
                     bar.add_task(label, total=total)
                 if bar is not None:
                     bar.update(bar.task_ids[0], completed=done)
@@ -243,11 +245,18 @@ class _TerminalDisplay:
                 self._depth -= 1
 
 
-def _bar() -> Any:
+def _bar(unit: str) -> Any:
+    """A bar that says how many of `unit` are done in a second, unless that is empty."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn, Task
+    from rich.text import Text
 
-    return Progress(console=Console(stderr=True), transient=True)
+    class Speed(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} {unit}/s" if unit and task.speed else "")
+
+    columns = [*Progress.get_default_columns(), Speed()]
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def print_json(value: Any) -> None:

@@ -31,8 +31,9 @@ from lmmix.neural.settings import ARCHITECTURES
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, as hidden=300.")
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
 @click.option("--max-minutes", type=float, metavar="M", help="End training by then.")
-@click.option("--checkpoint", metavar="FILE", help="Written every minute; training goes on from it if it is there.")
-@click.option("--log", metavar="FILE", help="JSON lines, one an epoch.")
+@click.option("--checkpoint", metavar="FILE", help="Written now and then; training goes on from it if it is there.")
+@click.option("--checkpoint-seconds", type=float, default=60.0, show_default=True, metavar="S", help="How often.")
+@click.option("--log", metavar="FILE", help="A record of each epoch: CSV if FILE ends in .csv, else JSON lines.")
 @vocab_option
 @tokenizer_option
 @text_options
@@ -57,11 +58,13 @@ def command(
     \b
     lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
+    torchrun --nproc-per-node 2 -m lmmix neural train.txt -o lstm --valid valid.txt
     """
     from lmmix.corpus import read_corpus
     from lmmix.fileio import check_folder_target
     from lmmix.lm import FOLDER_CONFIG
     from lmmix.neural.training.train import train_neural
+    from lmmix.parallel import process_rank
     from lmmix.vocab import Vocab
 
     check_folder_target(output, FOLDER_CONFIG)
@@ -71,6 +74,8 @@ def command(
     corpus = read_corpus(texts, words, **reading)  # type: ignore[arg-type]
     held_out = read_corpus(valid, corpus.vocab, **reading)  # type: ignore[arg-type]
     model = train_neural(corpus, held_out, **settings, **parsed)
+    if process_rank():
+        return
     model.save(output)
     if as_json:
         print_json({"signature": model.signature, "training": model.training})

@@ -21,6 +21,7 @@ class Allowed(NamedTuple):
 COUNT = Allowed((int,), "a whole number, 1 or more", lambda x: x >= 1)
 TWO_OR_MORE = Allowed((int,), "a whole number, 2 or more", lambda x: x >= 2)
 COUNT_OR_ZERO = Allowed((int,), "a whole number, 0 or more", lambda x: x >= 0)
+LAYERS = Allowed((int,), "a whole number from 1 to 1000", lambda x: 1 <= x <= 1000)
 POSITIVE = Allowed((int, float), "a number above 0", lambda x: 0 < x < math.inf)
 PART = Allowed((int, float), "a number of at least 0 and below 1", lambda x: 0 <= x < 1)
 PART_ABOVE_0 = Allowed((int, float), "a number above 0 and below 1", lambda x: 0 < x < 1)

@@ -33,7 +33,9 @@ class Batch(NamedTuple):
     goes_on: bool = False
 
     def share(self, rank: int, ranks: int) -> Batch:
-        """The texts of one of several processes."""
+        """The texts of one of several processes: every so many; nothing but padding if there are too few."""
+        if rank >= len(self.inputs):
+            return Batch(self.inputs[:1], np.full_like(self.events[:1], PADDING), self.places[:1], self.goes_on)
         mine = slice(rank, None, ranks)
         return Batch(self.inputs[mine], self.events[mine], self.places[mine], self.goes_on)
 
@@ -107,11 +109,18 @@ class Pieces:
 
 
 class Sentences:
-    """The steps of one pass over sentences that are independent of each other."""
+    """The steps of one pass over sentences that are independent of each other.
+
+    Attributes
+    ----------
+    n_events : int
+        Of one pass.
+    """
 
     def __init__(self, corpus: Corpus, batch_tokens: int, max_length: int) -> None:
         self.pieces = Pieces.of(corpus, max_length)
         self.batch_tokens = batch_tokens
+        self.n_events = len(corpus.ids)
 
     def epoch(self, generator: np.random.Generator) -> list[np.ndarray]:
         """Handles of the steps of one pass, in an order by chance."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from lmmix.errors import SettingError
 from lmmix.neural import allowed
-from lmmix.neural.allowed import COUNT, PART, PART_ABOVE_0, TWO_OR_MORE, check_settings
+from lmmix.neural.allowed import COUNT, LAYERS, PART, PART_ABOVE_0, TWO_OR_MORE, check_settings
 from lmmix.neural.training.settings import ALLOWED as TRAINING_ALLOWED
 from lmmix.neural.training.settings import CONTEXTS, TrainSettings
 
@@ -164,7 +164,7 @@ _ALLOWED: dict[str, allowed.Allowed] = {
     "embedding": COUNT,
     "dropout": PART,
     "hidden": COUNT,
-    "layers": COUNT,
+    "layers": LAYERS,
     "word_dropout": PART,
     "weight_drop": PART,
     "order": TWO_OR_MORE,

@@ -32,16 +32,15 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(path: PathLike, run: dict[str, Any], progress: dict[str, Any], groups: dict[str, Tensors]) -> None:
-    """Write the state of a run, atomically. Raises InputError."""
-    # Clones, because safetensors takes no two tensors in one memory.
-    copies = {
-        f"{group}.{name}": tensor.detach().cpu().contiguous().clone()
+    """Write the state of a run, atomically; no two tensors may share memory. Raises InputError."""
+    content = {
+        f"{group}.{name}": tensor.detach().cpu().contiguous()
         for group, tensors in groups.items()
         for name, tensor in tensors.items()
     }
     header = {HEADER: json.dumps({"run": run, "progress": progress})}
     with atomic_write(path) as stream:
-        stream.write(safetensors.save(copies, metadata=header))
+        stream.write(safetensors.save(content, metadata=header))
 
 
 def load_checkpoint(path: PathLike, run: dict[str, Any]) -> Checkpoint:

@@ -20,11 +20,14 @@ class Streams:
     corpus : Corpus
     batch_tokens, length : int
         Events of a step in all, and of each stretch.
+    n_events : int
+        Of one pass.
     """
 
     def __init__(self, corpus: Corpus, batch_tokens: int, length: int) -> None:
         self.corpus, self.length = corpus, length
         self.before = words_before(corpus.ids)
+        self.n_events = len(corpus.ids)
         self.rows = max(1, batch_tokens // length)
 
     def epoch(self, generator: np.random.Generator) -> list[tuple[int, int]]:

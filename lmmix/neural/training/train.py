@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,23 @@ from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
-from lmmix.neural.backend import choose_device, choose_precision, seeded, torch, torch_threads
+from lmmix.logmath import perplexity
+from lmmix.neural.backend import choose_precision, seeded, torch, torch_threads
 from lmmix.neural.batches import Sentences
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import find_architecture, find_class, make_settings
+from lmmix.neural.settings import NetworkSettings, make_settings
+from lmmix.neural.training.memory import check_memory
+from lmmix.neural.training.objective import NextWord
+from lmmix.neural.training.processes import local_processes, processes
 from lmmix.neural.training.settings import TrainSettings
 from lmmix.neural.training.streams import Streams
 from lmmix.neural.training.trainer import Source, Trainer
+from lmmix.parallel import thread_count
+from lmmix.vocab import EOS, UNK
 
 ONE_THREAD_BELOW = 256
 """Size of the hidden layer from which on training uses all cores by default."""
@@ -40,13 +48,15 @@ def train_neural(
     threads: int | None = None,
     max_minutes: float | None = None,
     checkpoint: PathLike | None = None,
+    checkpoint_seconds: float = 60.0,
     log: PathLike | None = None,
     **overrides: Any,
 ) -> NeuralModel | MaskedModel:
     """Train a network on `corpus` and keep the weights of the epoch that predicts `valid` best.
 
     The vocabulary is that of `corpus`. The same arguments on the same machine give the same weights bit for
-    bit, unless `max_minutes` is given.
+    bit, unless `max_minutes` is given. Under torchrun each process calls this with the same arguments, learns from its
+    share of every batch and gets the same model; the first writes the files (see `training.processes`).
 
     Parameters
     ----------
@@ -68,55 +78,67 @@ def train_neural(
     max_minutes : float, optional
         Learning rate and training end by then. What is learned then depends on the speed of the machine.
     checkpoint : path, optional
-        File that is written every minute and after every epoch. If it is there already, training goes on from it, and
-        ends as if it had never stopped.
+        File that is written at the start, every `checkpoint_seconds` and after every epoch, each time as a whole. If it
+        is there already, training goes on from it, and ends as if it had never stopped.
     log : path, optional
-        File of JSON lines, one an epoch: epoch, train_loss (nats an event), valid_ppl, learning_rate,
-        tokens_per_second, seconds.
+        File with a record of each epoch, CSV if it ends in `.csv`, else JSON lines; see `training.log.COLUMNS`.
     **overrides
         Any field of the architecture's settings or of `TrainSettings`.
 
     Raises
     ------
     SettingError
-        A value that is not allowed, a device that is not there, a checkpoint of another run.
+        A value that is not allowed, a device that is not there, a network that does not fit into memory, a checkpoint
+        of another run.
     InputError, FormatError
-        A text without sentences, a file that cannot be read or written.
+        A text without sentences or without a known word, a file that cannot be read or written.
     LmmixError
-        The loss is no longer a number.
+        The loss is no longer a number. The checkpoint is then still that of the last good step.
     """
     shape, settings = make_settings(arch, size, {**overrides, "epochs": epochs})
-    _check_run(seed, max_minutes)
-    for name, text in (("training", corpus), ("validation", valid)):
-        if not text.n_sentences:
-            raise InputError(f"the {name} text has no sentence")
-    place = choose_device(device)
-    if threads is None and getattr(shape, "hidden", ONE_THREAD_BELOW) < ONE_THREAD_BELOW:
-        threads = 1
-    with torch_threads(threads), seeded(seed, place):
+    _check_run(seed, max_minutes, checkpoint_seconds, checkpoint, log)
+    valid = valid.recode(corpus.vocab)
+    _check_text("training", corpus)
+    _check_text("validation", valid)
+    with processes(device) as group, torch_threads(_threads(threads, shape)), seeded(seed, group.device):
+        check_memory(arch, shape, settings, len(corpus.vocab), group.device)
         network = make_network(arch, shape, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
-        trainer = _trainer(network.to(place), corpus, valid.recode(corpus.vocab), settings, seed, max_minutes)
-        identity = _identity(network, corpus, valid, settings, seed)
+        objective = _objective(network.to(group.device), corpus, settings)
+        validate = _validation(network, valid, settings)
+        trainer = Trainer(
+            objective, _source(corpus, settings), validate, settings, seed, group, max_minutes, checkpoint_seconds
+        )
+        identity = {**_identity(network, corpus, valid, settings, seed), "processes": group.ranks}
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
         network.load_state_dict(trainer.best)
     model = find_class(find_architecture(arch).model)
     return model(network, corpus.vocab, settings.context, _record(trainer, settings, seed))
 
 
-def _trainer(
-    network: Network, corpus: Corpus, valid: Corpus, settings: TrainSettings, seed: int, max_minutes: float | None
-) -> Trainer:
-    """The parts of a run put together."""
+def _threads(threads: int | None, shape: NetworkSettings) -> int:
+    """The threads of this process."""
+    if threads is not None:
+        return threads
+    if getattr(shape, "hidden", ONE_THREAD_BELOW) < ONE_THREAD_BELOW:
+        return 1
+    return max(1, thread_count(None) // local_processes())
+
+
+def _objective(network: Network, corpus: Corpus, settings: TrainSettings) -> NextWord:
     if settings.samples and isinstance(network.output, TiedSoftmax):
         network.output.sampler = Sampler(inclusion_probabilities(corpus.word_counts(), settings.samples))
-    architecture = find_architecture(network.arch)
-    objective = find_class(architecture.objective)(network, choose_precision(settings.precision, network.device))
+    return NextWord(network, choose_precision(settings.precision, network.device))
+
+
+def _validation(network: Network, valid: Corpus, settings: TrainSettings) -> Callable[[], float]:
+    """Gives the perplexity of `valid` by the network as it is."""
 
     def validate() -> float:
-        return find_class(architecture.model)(network, corpus.vocab, settings.context).validation_perplexity(valid)
+        logp = NeuralModel(network, valid.vocab, settings.context).score(valid)
+        return perplexity(float(logp.sum()), len(logp))
 
-    return Trainer(objective, _source(corpus, settings), validate, settings, seed, max_minutes)
+    return validate
 
 
 def _source(corpus: Corpus, settings: TrainSettings) -> Source:
@@ -151,8 +173,31 @@ def _record(trainer: Trainer, settings: TrainSettings, seed: int) -> dict[str, A
     }
 
 
-def _check_run(seed: int, max_minutes: float | None) -> None:
+def _check_run(
+    seed: int,
+    max_minutes: float | None,
+    checkpoint_seconds: float,
+    checkpoint: PathLike | None,
+    log: PathLike | None,
+) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise SettingError(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}")
     if max_minutes is not None and not 0 < max_minutes < math.inf:
         raise SettingError(f"max_minutes is {max_minutes!r}; it must be a number above 0")
+    if not checkpoint_seconds >= 0:
+        raise SettingError(f"checkpoint_seconds is {checkpoint_seconds!r}; it must be a number, 0 or more")
+    for name, path in (("checkpoint", checkpoint), ("log", log)):
+        if path is not None and os.fspath(path) == "-":
+            raise SettingError(f"{name} is '-'; it is written again and again, so it must be a file")
+
+
+def _check_text(name: str, text: Corpus) -> None:
+    """Raise InputError for a text from which nothing follows."""
+    if not text.n_sentences:
+        raise InputError(f"the {name} text has no sentence")
+    words = text.ids[text.ids != EOS]
+    if not (words != UNK).any():
+        raise InputError(
+            f"no word of the {name} text is in the vocabulary ({len(words):,} words of other spelling); "
+            "give a text of the same language and tokens"
+        )

@@ -1,0 +1,71 @@
+"""Trains a tiny network in a process that is killed again and again; run by test_neural_killed.py.
+
+Arguments: folder, context, optimiser, how many times to kill, seed of the moments. PyTorch is loaded once, and every
+life of the run is a fork of this process. Prints the signals that ended the lives.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from lmmix.corpus import corpus_from_lines
+from lmmix.neural.training.train import train_neural
+
+LINES = ["a b c d e", "f g h", "i j k l a b", "c d", "e f g h i j", "k l", "a c e g i k", "b d f h"] * 12
+SETTINGS = {
+    "epochs": 30, "patience": 30, "embedding": 8, "hidden": 8, "batch_tokens": 30, "max_length": 5, "samples": 6,
+    "threads": 1, "average_after": 1, "momentum": 0.5, "schedule": "plateau",
+}  # fmt: skip
+LONGEST_LIFE = 0.15
+"""Seconds behind the first checkpoint of a life."""
+
+
+def train(folder: Path, context: str, optimizer: str, **files: Path) -> None:
+    """Train from the checkpoint, or without `files` in one go, to the model in `folder`."""
+    text = corpus_from_lines(LINES)
+    valid = corpus_from_lines(LINES[:5], text.vocab)
+    rate = 0.01 if optimizer == "adamw" else 1.0
+    settings = {**SETTINGS, "context": context, "optimizer": optimizer, "learning_rate": rate, **files}
+    train_neural(text, valid, checkpoint_seconds=0.0, **settings).save(folder / ("killed" if files else "whole"))
+
+
+def life(moments: random.Random | None, folder: Path, context: str, optimizer: str, **files: Path) -> int:
+    """Run `train` in a child, which is killed at a moment by chance; gives the signal that ended it, 0 for none."""
+    child = os.fork()
+    if child == 0:
+        train(folder, context, optimizer, **files)
+        os._exit(0)
+    if moments is not None:
+        checkpoint = files["checkpoint"]
+        before = _inode(checkpoint)
+        while _inode(checkpoint) == before:
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                return 0
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, LONGEST_LIFE))
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    return (path.stat().st_ino, path.stat().st_mtime_ns) if path.exists() else (0, 0)
+
+
+def main() -> None:
+    """See the module."""
+    folder, context, optimizer, kills, seed = Path(sys.argv[1]), sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])
+    files = {"checkpoint": folder / "run.ckpt", "log": folder / "log.jsonl"}
+    moments = random.Random(seed)
+    life(None, folder, context, optimizer)
+    print(*(life(moments, folder, context, optimizer, **files) for _ in range(kills)))
+    life(None, folder, context, optimizer, **files)
+
+
+if __name__ == "__main__":
+    main()
