@@ -22,6 +22,7 @@ COUNT = Allowed((int,), "a whole number, 1 or more", lambda x: x >= 1)
 COUNT_OR_ZERO = Allowed((int,), "a whole number, 0 or more", lambda x: x >= 0)
 POSITIVE = Allowed((int, float), "a number above 0", lambda x: 0 < x < math.inf)
 PART = Allowed((int, float), "a number of at least 0 and below 1", lambda x: 0 <= x < 1)
+SHARE = Allowed((int, float), "a number from 0 to 1", lambda x: 0 <= x <= 1)
 NOT_NEGATIVE = Allowed((int, float), "a number, 0 or more", lambda x: 0 <= x < math.inf)
 
 

@@ -33,4 +33,8 @@ class NextWord(torch.nn.Module):
         with torch.autocast(device.type, self.precision, enabled=mixed):
             features, memory = self.network(torch.from_numpy(batch.inputs).to(device), memory)
         features = features.float()[torch.from_numpy(real).to(device)]
-        return self.network.loss(features, batch.events[real], self.precision, generator), memory
+        return self.loss(features, batch.events[real], batch.places[real], generator), memory
+
+    def loss(self, features: Tensor, events: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> Tensor:
+        """The loss of `events` (n,), which stand at `places` (n,) of the text, from `features` (n, embedding)."""
+        return self.network.loss(features, events, self.precision, generator)

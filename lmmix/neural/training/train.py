@@ -12,6 +12,7 @@ from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
+from lmmix.lm import LanguageModel
 from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, choose_precision, seeded, torch, torch_threads
 from lmmix.neural.batches import Sentences
@@ -20,9 +21,11 @@ from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
 from lmmix.neural.settings import make_settings
+from lmmix.neural.training.distillation import Distillation
 from lmmix.neural.training.objective import NextWord
-from lmmix.neural.training.settings import TrainSettings
+from lmmix.neural.training.settings import WITH_TEACHER, TrainSettings
 from lmmix.neural.training.streams import Streams
+from lmmix.neural.training.teacher import ask_teacher, check_teacher
 from lmmix.neural.training.trainer import Source, Trainer
 
 ONE_THREAD_BELOW = 256
@@ -37,6 +40,7 @@ def train_neural(
     size: str = "tiny",
     epochs: int | None = None,
     seed: int = 1,
+    teacher: LanguageModel | None = None,
     device: str | None = None,
     threads: int | None = None,
     max_minutes: float | None = None,
@@ -61,6 +65,8 @@ def train_neural(
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
     seed : int
         All that is random follows from it. Torch's own random numbers are left as they were.
+    teacher : LanguageModel, optional
+        Any model over the words of `corpus`: the network learns from what it expects, too; see `training.distillation`.
     device : str, optional
         `cpu`, `cuda` or `cuda:1`; by default the GPU if there is one.
     threads : int, optional
@@ -88,29 +94,34 @@ def train_neural(
     """
     shape, settings = make_settings(arch, size, {**overrides, "epochs": epochs})
     _check_run(seed, max_minutes)
-    for name, text in (("training", corpus), ("validation", valid)):
-        if not text.n_sentences:
-            raise InputError(f"the {name} text has no sentence")
+    _check_texts(corpus, valid)
+    _check_teacher(teacher, corpus, overrides)
     place = choose_device(device)
     if threads is None and getattr(shape, "hidden", ONE_THREAD_BELOW) < ONE_THREAD_BELOW:
         threads = 1
     with torch_threads(threads), seeded(seed, place):
         network = make_network(arch, shape, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
-        trainer = _trainer(network.to(place), corpus, valid.recode(corpus.vocab), settings, seed, max_minutes)
-        identity = _identity(network, corpus, valid, settings, seed)
+        trainer = _trainer(network.to(place), corpus, valid.recode(corpus.vocab), settings, seed, teacher, max_minutes)
+        identity = _identity(network, corpus, valid, settings, seed, teacher)
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
         network.load_state_dict(trainer.best)
-    return NeuralModel(network, corpus.vocab, settings.context, _record(trainer, settings, seed))
+    return NeuralModel(network, corpus.vocab, settings.context, _record(trainer, settings, seed, teacher))
 
 
 def _trainer(
-    network: Network, corpus: Corpus, valid: Corpus, settings: TrainSettings, seed: int, max_minutes: float | None
+    network: Network,
+    corpus: Corpus,
+    valid: Corpus,
+    settings: TrainSettings,
+    seed: int,
+    teacher: LanguageModel | None,
+    max_minutes: float | None,
 ) -> Trainer:
     """The parts of a run put together."""
     if settings.samples and isinstance(network.output, TiedSoftmax):
         network.output.sampler = Sampler(inclusion_probabilities(corpus.word_counts(), settings.samples))
-    objective = NextWord(network, choose_precision(settings.precision, network.device))
+    objective = _objective(network, corpus, settings, teacher)
 
     def validate() -> float:
         logp = NeuralModel(network, corpus.vocab, settings.context).score(valid)
@@ -119,13 +130,28 @@ def _trainer(
     return Trainer(objective, _source(corpus, settings), validate, settings, seed, max_minutes)
 
 
+def _objective(network: Network, corpus: Corpus, settings: TrainSettings, teacher: LanguageModel | None) -> NextWord:
+    precision = choose_precision(settings.precision, network.device)
+    if teacher is None:
+        return NextWord(network, precision)
+    targets = ask_teacher(teacher, corpus, settings.soft_words, settings.temperature)
+    return Distillation(network, precision, targets, settings)
+
+
 def _source(corpus: Corpus, settings: TrainSettings) -> Source:
     if settings.context == "document":
         return Streams(corpus, settings.batch_tokens, settings.max_length)
     return Sentences(corpus, settings.batch_tokens, settings.max_length)
 
 
-def _identity(network: Network, corpus: Corpus, valid: Corpus, settings: TrainSettings, seed: int) -> dict[str, Any]:
+def _identity(
+    network: Network,
+    corpus: Corpus,
+    valid: Corpus,
+    settings: TrainSettings,
+    seed: int,
+    teacher: LanguageModel | None,
+) -> dict[str, Any]:
     """Everything that the weights follow from."""
     text = hashlib.sha256(corpus.ids.tobytes() + valid.ids.tobytes())
     return {
@@ -136,19 +162,36 @@ def _identity(network: Network, corpus: Corpus, valid: Corpus, settings: TrainSe
         "seed": seed,
         "vocabulary": corpus.vocab.fingerprint,
         "text": text.hexdigest()[:16],
+        "teacher": teacher.signature if teacher else None,
     }
 
 
-def _record(trainer: Trainer, settings: TrainSettings, seed: int) -> dict[str, Any]:
+def _record(trainer: Trainer, settings: TrainSettings, seed: int, teacher: LanguageModel | None) -> dict[str, Any]:
     """How a model came about, as it is stored with it; without times, so that equal runs give equal files."""
     best = trainer.best_epoch()
     return {
         **asdict(settings),
+        "teacher": teacher.signature if teacher else None,
         "seed": seed,
         "best_epoch": best + 1,
         "valid_ppl": trainer.epochs[best]["valid_ppl"],
         "history": [{key: record[key] for key in ("epoch", "train_loss", "valid_ppl")} for record in trainer.epochs],
     }
+
+
+def _check_texts(corpus: Corpus, valid: Corpus) -> None:
+    for name, text in (("training", corpus), ("validation", valid)):
+        if not text.n_sentences:
+            raise InputError(f"the {name} text has no sentence")
+
+
+def _check_teacher(teacher: LanguageModel | None, corpus: Corpus, overrides: dict[str, Any]) -> None:
+    if teacher is not None:
+        check_teacher(teacher, corpus)
+        return
+    for name in WITH_TEACHER:
+        if overrides.get(name) is not None:
+            raise SettingError(f"{name} means something only with a teacher; give one, or leave it out")
 
 
 def _check_run(seed: int, max_minutes: float | None) -> None:
