@@ -194,7 +194,6 @@ def test_resumed_training_gives_the_same_weights(tmp_path, monkeypatch):
 
     settings = {"arch": "masked", "epochs": 2, **SMALL}
     whole = train_neural(TEXT, VALID, **settings)
-    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
     original = trainer.Trainer._step
 
     def stop(self, batch, epoch):
@@ -204,7 +203,7 @@ def test_resumed_training_gives_the_same_weights(tmp_path, monkeypatch):
 
     monkeypatch.setattr(trainer.Trainer, "_step", stop)
     with pytest.raises(KeyboardInterrupt):
-        train_neural(TEXT, VALID, checkpoint=tmp_path / "run", **settings)
+        train_neural(TEXT, VALID, checkpoint=tmp_path / "run", checkpoint_seconds=0, **settings)
     monkeypatch.setattr(trainer.Trainer, "_step", original)
     assert train_neural(TEXT, VALID, checkpoint=tmp_path / "run", **settings).signature == whole.signature
 

@@ -13,6 +13,7 @@ from lmmix.cli.common import (
     seed_option,
     text_options,
     threads_option,
+    tokenizer_of_counts,
     tokenizer_option,
     vocab_option,
     with_progress,
@@ -29,6 +30,9 @@ from lmmix.neural.settings import ARCHITECTURES
 @click.option("--context", metavar="NAME", help="sentence (each starts from nothing) or document; default: sentence.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, as hidden=300.")
+@click.option("--teacher", metavar="MODEL", help="Learn from this model, too; its words are those of the network.")
+@click.option("--temperature", type=float, metavar="T", help="Of the teacher and the network; default: 1.")
+@click.option("--soft-weight", type=float, metavar="A", help="Weight of the teacher, from 0 to 1; default: 0.5.")
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1; default: a GPU if there is one.")
 @click.option("--max-minutes", type=float, metavar="M", help="End training by then.")
 @click.option("--checkpoint", metavar="FILE", help="Written now and then; training goes on from it if it is there.")
@@ -45,6 +49,7 @@ def command(
     texts: tuple[str, ...],
     output: str,
     valid: tuple[str, ...],
+    teacher: str | None,
     vocab: str | None,
     tokenizer: str,
     errors: str,
@@ -58,22 +63,28 @@ def command(
     \b
     lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
+    lmmix neural train.txt -o small --valid valid.txt --teacher mix.json --soft-weight 0.7
     torchrun --nproc-per-node 2 -m lmmix neural train.txt -o lstm --valid valid.txt
     """
     from lmmix.corpus import read_corpus
     from lmmix.fileio import check_folder_target
-    from lmmix.lm import FOLDER_CONFIG
+    from lmmix.lm import FOLDER_CONFIG, load
     from lmmix.neural.training.train import train_neural
     from lmmix.parallel import process_rank
     from lmmix.vocab import Vocab
 
     check_folder_target(output, FOLDER_CONFIG)
-    parsed = _parsed(overrides, {*settings, "corpus", "valid"})
-    words = Vocab.read(vocab, tokenizer) if vocab else None
-    reading = {"tokenizer": tokenizer, "errors": errors, "replace_specials": replace_specials}
+    parsed = _parsed(overrides, {*settings, "corpus", "valid", "teacher"})
+    master = load(teacher, tokenizer_of_counts(tokenizer), settings["threads"]) if teacher else None
+    words = Vocab.read(vocab, tokenizer) if vocab else master.vocab if master else None
+    reading = {
+        "tokenizer": words.tokenizer if words else tokenizer,
+        "errors": errors,
+        "replace_specials": replace_specials,
+    }
     corpus = read_corpus(texts, words, **reading)  # type: ignore[arg-type]
     held_out = read_corpus(valid, corpus.vocab, **reading)  # type: ignore[arg-type]
-    model = train_neural(corpus, held_out, **settings, **parsed)
+    model = train_neural(corpus, held_out, teacher=master, **settings, **parsed)
     if process_rank():
         return
     model.save(output)

@@ -13,7 +13,7 @@ from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
 from lmmix.mix.members import advanced, distributions, ids_of_members
 from lmmix.progress import task
-from lmmix.vocab import EOS
+from lmmix.stretches import Stretches
 
 BLOCK_NUMBERS = 1 << 22
 """Probabilities that are held at a time, of all models together."""
@@ -70,22 +70,17 @@ class Expectations:
                 raise SettingError(f"model {k} gives scores, not probabilities ({model.signature})")
         self._ids = ids_of_members(vocab, models)
         self.corpus = corpus.recode(vocab)
-        self._begin, self._end = self._streams()
+        self._stretches = self._cut()
         self._steps, self.total = self._choose(most, seed)
 
-    def _streams(self) -> tuple[np.ndarray, np.ndarray]:
-        """The first and the last event, plus one, of the stretches of the text that are read side by side."""
-        offsets = self.corpus.offsets
+    def _cut(self) -> Stretches:
+        """The stretches of the text that are read side by side."""
         wanted = BLOCK_NUMBERS // (len(self.corpus.vocab) * len(self.models))
-        streams = 1 if any(map(remembers, self.models)) else max(1, min(MOST_STREAMS, wanted))
-        aims = np.linspace(0, offsets[-1], streams + 1)
-        ends = np.unique(offsets[np.searchsorted(offsets, aims)])
-        return ends[:-1], ends[1:]
+        return Stretches.of(self.corpus, 1 if any(map(remembers, self.models)) else max(1, min(MOST_STREAMS, wanted)))
 
     def _choose(self, most: int | None, seed: int) -> tuple[np.ndarray, int]:
         """(the steps at which all streams are looked at, in order; the histories that makes)."""
-        lengths = self._end - self._begin
-        alive = (np.arange(lengths.max())[:, None] < lengths).sum(axis=1)
+        alive = self._stretches.alive()
         drawn = np.random.default_rng(seed).permutation(len(alive))
         if most is not None:
             drawn = drawn[: np.searchsorted(alive[drawn].cumsum(), most) + 1]
@@ -93,14 +88,11 @@ class Expectations:
 
     def blocks(self) -> Iterator[Block]:
         """Read the text once."""
-        states = [model.start(len(self._begin)) for model in self.models]
+        states = [model.start(len(self._stretches)) for model in self.models]
         chosen = set(self._steps.tolist())
         with task("reading histories", max(chosen) + 1) as advance:
             for step in range(max(chosen) + 1):
-                places = self._begin + step
-                here = places < self._end
-                # A stream that has come to its end goes on with empty sentences that nobody looks at.
-                words = np.where(here, self.corpus.ids[np.minimum(places, self._end - 1)], EOS).astype(np.int32)
+                words, here, places = self._stretches.at(step)
                 if step in chosen:
                     p = np.stack([part[here] for part in distributions(self.models, self._ids, states)])
                     yield Block(p, words[here], places[here])

@@ -25,6 +25,7 @@ LAYERS = Allowed((int,), "a whole number from 1 to 1000", lambda x: 1 <= x <= 10
 POSITIVE = Allowed((int, float), "a number above 0", lambda x: 0 < x < math.inf)
 PART = Allowed((int, float), "a number of at least 0 and below 1", lambda x: 0 <= x < 1)
 PART_ABOVE_0 = Allowed((int, float), "a number above 0 and below 1", lambda x: 0 < x < 1)
+SHARE = Allowed((int, float), "a number from 0 to 1", lambda x: 0 <= x <= 1)
 NOT_NEGATIVE = Allowed((int, float), "a number, 0 or more", lambda x: 0 <= x < math.inf)
 
 

@@ -39,7 +39,7 @@ def inclusion_probabilities(counts: np.ndarray, samples: int) -> np.ndarray:
 class Sample(NamedTuple):
     """The words that one step of training compares with.
 
-    `words` (C,) int64 ids, ascending; `targets` (n,) int64 the place among them of each event that came; `offsets`
+    `words` (C,) int64 ids, ascending; `targets` int64 the place among them of each word that was asked for; `offsets`
     (C,) float32 what is added to a word's logit where it is not the target: −ln π, and −inf if it was not drawn.
     """
 
@@ -57,10 +57,10 @@ class Sampler:
             self.offsets = -np.log(chances)
 
     def draw(self, events: np.ndarray, generator: np.random.Generator) -> Sample:
-        """A sample for `events` (n,)."""
+        """A sample that holds `events`, an array of ids of any shape."""
         sampled = generator.random(len(self.chances)) < self.chances
         joined = sampled.copy()
         joined[events] = True
         words = np.flatnonzero(joined)
         offsets = np.where(sampled[words], self.offsets[words], -np.inf).astype(np.float32)
-        return Sample(words, np.searchsorted(words, events), offsets)
+        return Sample(words, (np.cumsum(joined) - 1)[events], offsets)

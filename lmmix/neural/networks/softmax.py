@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,19 @@ Tensor = torch.Tensor
 
 PIECE = 1 << 20
 """Logits that exist at one time, about: 4 MB in float32."""
+
+
+class Columns(NamedTuple):
+    """What a step of training compares with: a logit for each of C words.
+
+    `targets` int64 the columns of the words that were asked for; `weights` (C, embedding) and `bias` (C,) of the
+    columns; `offsets` (C,) is added to the logit of a column in all rows but those where it is a target.
+    """
+
+    targets: Tensor
+    weights: Tensor
+    bias: Tensor
+    offsets: Tensor
 
 
 class TiedSoftmax(torch.nn.Module):
@@ -53,16 +66,18 @@ class TiedSoftmax(torch.nn.Module):
         generator: np.random.Generator,
     ) -> Tensor:
         """−Σ ln p of `events` (n,), with gradients; estimated if there is a sampler."""
+        return softmax_loss(features, *self.columns(events, vectors, generator), precision)
+
+    def columns(self, events: np.ndarray, vectors: Tensor, generator: np.random.Generator) -> Columns:
+        """The columns of a step that holds `events`, ids of any shape: all words, or a sample if there is a sampler."""
         bias = self._event_bias()
         if self.sampler is None:
-            targets = torch.from_numpy(events).to(features.device)
-            return softmax_loss(features, targets, vectors, bias, torch.zeros_like(bias), precision)
+            return Columns(torch.from_numpy(events).to(bias.device), vectors, bias, torch.zeros_like(bias))
         sample = self.sampler.draw(events, generator)
-        words, targets, offsets = (torch.from_numpy(array).to(features.device) for array in sample)
+        words, targets, offsets = (torch.from_numpy(array).to(bias.device) for array in sample)
         # `embedding` and not an index: its backward pass adds up in the same order in every run.
         lookup = torch.nn.functional.embedding
-        columns, column_bias = lookup(words, vectors), lookup(words, bias[:, None])[:, 0]
-        return softmax_loss(features, targets, columns, column_bias, offsets, precision)
+        return Columns(targets, lookup(words, vectors), lookup(words, bias[:, None])[:, 0], offsets)
 
     def _event_bias(self) -> Tensor:
         """(V,) bias; that of `<s>`, which is no event, is −inf."""
@@ -71,7 +86,8 @@ class TiedSoftmax(torch.nn.Module):
         return self.bias.masked_fill(never, -torch.inf)
 
 
-def _pieces(events: int, columns: int) -> list[slice]:
+def pieces(events: int, columns: int) -> list[slice]:
+    """`events` rows of logits over `columns` words in pieces that stay in the cache."""
     step = max(16, PIECE // columns)
     return [slice(start, start + step) for start in range(0, events, step)]
 
@@ -79,7 +95,7 @@ def _pieces(events: int, columns: int) -> list[slice]:
 def event_logp(features: Tensor, events: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
     found = torch.empty(len(events), dtype=torch.float64, device=features.device)
-    for rows in _pieces(len(events), len(bias)):
+    for rows in pieces(len(events), len(bias)):
         logp = torch.log_softmax(torch.addmm(bias, features[rows], weights.t()), 1)
         found[rows] = logp.gather(1, events[rows, None])[:, 0]
     return found
@@ -125,7 +141,7 @@ class _SoftmaxLoss(torch.autograd.Function):
         inputs, columns, constants = features.to(dtype), weights.to(dtype), bias + offsets
         to_features, to_weights = torch.empty_like(features), torch.zeros_like(weights)
         to_bias, loss = torch.zeros_like(bias), torch.zeros((), device=bias.device)
-        for rows in _pieces(len(targets), len(bias)):
+        for rows in pieces(len(targets), len(bias)):
             target = targets[rows, None]
             logits = torch.mm(inputs[rows], columns.t()).float()
             own = logits.gather(1, target) + bias[target]

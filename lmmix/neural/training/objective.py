@@ -45,4 +45,8 @@ class NextWord(Objective):
         real = batch.events != PADDING
         features, memory = self.features(batch.inputs, memory)
         features = features[torch.from_numpy(real).to(features.device)]
-        return self.network.loss(features, batch.events[real], self.precision, generator), memory
+        return self.loss(features, batch.events[real], batch.places[real], generator), memory
+
+    def loss(self, features: Tensor, events: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> Tensor:
+        """The loss of `events` (n,), which stand at `places` (n,) of the text, from `features` (n, embedding)."""
+        return self.network.loss(features, events, self.precision, generator)

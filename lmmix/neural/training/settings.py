@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lmmix.neural.allowed import COUNT, COUNT_OR_ZERO, NOT_NEGATIVE, PART, POSITIVE, one_of
+from lmmix.neural.allowed import COUNT, COUNT_OR_ZERO, NOT_NEGATIVE, PART, POSITIVE, SHARE, one_of
 
 CONTEXTS = ("sentence", "document")
 
@@ -45,6 +45,9 @@ class TrainSettings:
         Stop after so many epochs without a better validation perplexity.
     precision : {"auto", "float32", "bfloat16"}
         Of the matrix products in training; scoring is always in float32.
+    temperature, soft_weight, soft_words
+        With a teacher only: the temperature of both distributions, the weight of the teacher's against the words that
+        came, and how many of its likeliest words are kept for each event (see `training.distillation`).
     """
 
     context: str = "sentence"
@@ -62,6 +65,9 @@ class TrainSettings:
     samples: int = 1500
     patience: int = 2
     precision: str = "auto"
+    temperature: float = 1.0
+    soft_weight: float = 0.5
+    soft_words: int = 64
 
 
 ALLOWED = {
@@ -80,5 +86,11 @@ ALLOWED = {
     "samples": COUNT_OR_ZERO,
     "patience": COUNT,
     "precision": one_of("auto", "float32", "bfloat16"),
+    "temperature": POSITIVE,
+    "soft_weight": SHARE,
+    "soft_words": COUNT,
 }
 """The values that each setting may have."""
+
+WITH_TEACHER = ("temperature", "soft_weight", "soft_words")
+"""The settings that mean something only where there is a teacher."""

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lmmix import __version__
 from lmmix.corpus import Corpus
-from lmmix.errors import InputError, SettingError
+from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
-from lmmix.logmath import perplexity
-from lmmix.neural.backend import choose_precision, seeded, torch, torch_threads
-from lmmix.neural.batches import Sentences
+from lmmix.lm import LanguageModel
+from lmmix.neural.backend import seeded, torch, torch_threads
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
-from lmmix.neural.networks.network import Network, make_network
-from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
-from lmmix.neural.networks.softmax import TiedSoftmax
+from lmmix.neural.networks.network import make_network
 from lmmix.neural.settings import NetworkSettings, make_settings
 from lmmix.neural.training.memory import check_memory
-from lmmix.neural.training.objective import NextWord
 from lmmix.neural.training.processes import local_processes, processes
-from lmmix.neural.training.settings import TrainSettings
-from lmmix.neural.training.streams import Streams
-from lmmix.neural.training.trainer import Source, Trainer
+from lmmix.neural.training.run import Run
 from lmmix.parallel import thread_count
-from lmmix.vocab import EOS, UNK
 
 ONE_THREAD_BELOW = 256
 """Size of the hidden layer from which on training uses all cores by default."""
@@ -44,6 +33,7 @@ def train_neural(
     size: str = "tiny",
     epochs: int | None = None,
     seed: int = 1,
+    teacher: LanguageModel | None = None,
     device: str | None = None,
     threads: int | None = None,
     max_minutes: float | None = None,
@@ -70,6 +60,8 @@ def train_neural(
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
     seed : int
         All that is random follows from it. Torch's own random numbers are left as they were.
+    teacher : LanguageModel, optional
+        Any model over the words of `corpus`: the network learns from what it expects, too; see `training.distillation`.
     device : str, optional
         `cpu`, `cuda` or `cuda:1`; by default the GPU if there is one.
     threads : int, optional
@@ -96,24 +88,18 @@ def train_neural(
         The loss is no longer a number. The checkpoint is then still that of the last good step.
     """
     shape, settings = make_settings(arch, size, {**overrides, "epochs": epochs})
-    _check_run(seed, max_minutes, checkpoint_seconds, checkpoint, log)
-    valid = valid.recode(corpus.vocab)
-    _check_text("training", corpus)
-    _check_text("validation", valid)
+    _check_files(max_minutes, checkpoint_seconds, checkpoint, log)
+    run = Run(corpus, valid.recode(corpus.vocab), settings, seed, teacher)
+    run.check(overrides)
     with processes(device) as group, torch_threads(_threads(threads, shape)), seeded(seed, group.device):
         check_memory(arch, shape, settings, len(corpus.vocab), group.device)
         network = make_network(arch, shape, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
-        objective = _objective(network.to(group.device), corpus, settings)
-        validate = _validation(network, valid, settings)
-        trainer = Trainer(
-            objective, _source(corpus, settings), validate, settings, seed, group, max_minutes, checkpoint_seconds
-        )
-        identity = {**_identity(network, corpus, valid, settings, seed), "processes": group.ranks}
+        trainer = run.trainer(network.to(group.device), group, max_minutes, checkpoint_seconds)
+        identity = {**run.identity(network), "processes": group.ranks}
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
         network.load_state_dict(trainer.best)
-    model = find_class(find_architecture(arch).model)
-    return model(network, corpus.vocab, settings.context, _record(trainer, settings, seed))
+    return run.model(network, run.record(trainer))
 
 
 def _threads(threads: int | None, shape: NetworkSettings) -> int:
@@ -125,63 +111,9 @@ def _threads(threads: int | None, shape: NetworkSettings) -> int:
     return max(1, thread_count(None) // local_processes())
 
 
-def _objective(network: Network, corpus: Corpus, settings: TrainSettings) -> NextWord:
-    if settings.samples and isinstance(network.output, TiedSoftmax):
-        network.output.sampler = Sampler(inclusion_probabilities(corpus.word_counts(), settings.samples))
-    return NextWord(network, choose_precision(settings.precision, network.device))
-
-
-def _validation(network: Network, valid: Corpus, settings: TrainSettings) -> Callable[[], float]:
-    """Gives the perplexity of `valid` by the network as it is."""
-
-    def validate() -> float:
-        logp = NeuralModel(network, valid.vocab, settings.context).score(valid)
-        return perplexity(float(logp.sum()), len(logp))
-
-    return validate
-
-
-def _source(corpus: Corpus, settings: TrainSettings) -> Source:
-    if settings.context == "document":
-        return Streams(corpus, settings.batch_tokens, settings.max_length)
-    return Sentences(corpus, settings.batch_tokens, settings.max_length)
-
-
-def _identity(network: Network, corpus: Corpus, valid: Corpus, settings: TrainSettings, seed: int) -> dict[str, Any]:
-    """Everything that the weights follow from."""
-    text = hashlib.sha256(corpus.ids.tobytes() + valid.ids.tobytes())
-    return {
-        "lmmix": __version__,
-        "arch": network.arch,
-        **asdict(network.settings),
-        **asdict(settings),
-        "seed": seed,
-        "vocabulary": corpus.vocab.fingerprint,
-        "text": text.hexdigest()[:16],
-    }
-
-
-def _record(trainer: Trainer, settings: TrainSettings, seed: int) -> dict[str, Any]:
-    """How a model came about, as it is stored with it; without times, so that equal runs give equal files."""
-    best = trainer.best_epoch()
-    return {
-        **asdict(settings),
-        "seed": seed,
-        "best_epoch": best + 1,
-        "valid_ppl": trainer.epochs[best]["valid_ppl"],
-        "history": [{key: record[key] for key in ("epoch", "train_loss", "valid_ppl")} for record in trainer.epochs],
-    }
-
-
-def _check_run(
-    seed: int,
-    max_minutes: float | None,
-    checkpoint_seconds: float,
-    checkpoint: PathLike | None,
-    log: PathLike | None,
+def _check_files(
+    max_minutes: float | None, checkpoint_seconds: float, checkpoint: PathLike | None, log: PathLike | None
 ) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise SettingError(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}")
     if max_minutes is not None and not 0 < max_minutes < math.inf:
         raise SettingError(f"max_minutes is {max_minutes!r}; it must be a number above 0")
     if not checkpoint_seconds >= 0:
@@ -189,15 +121,3 @@ def _check_run(
     for name, path in (("checkpoint", checkpoint), ("log", log)):
         if path is not None and os.fspath(path) == "-":
             raise SettingError(f"{name} is '-'; it is written again and again, so it must be a file")
-
-
-def _check_text(name: str, text: Corpus) -> None:
-    """Raise InputError for a text from which nothing follows."""
-    if not text.n_sentences:
-        raise InputError(f"the {name} text has no sentence")
-    words = text.ids[text.ids != EOS]
-    if not (words != UNK).any():
-        raise InputError(
-            f"no word of the {name} text is in the vocabulary ({len(words):,} words of other spelling); "
-            "give a text of the same language and tokens"
-        )

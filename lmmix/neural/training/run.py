@@ -1,0 +1,137 @@
+"""What the weights of a training run follow from, and the parts of the run that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lmmix import __version__
+from lmmix.corpus import Corpus
+from lmmix.errors import InputError, SettingError
+from lmmix.lm import LanguageModel
+from lmmix.neural.backend import choose_precision
+from lmmix.neural.batches import Sentences
+from lmmix.neural.masked_model import MaskedModel
+from lmmix.neural.model import NeuralModel
+from lmmix.neural.networks.network import Network
+from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
+from lmmix.neural.networks.softmax import TiedSoftmax
+from lmmix.neural.settings import find_architecture, find_class
+from lmmix.neural.training.distillation import Distillation
+from lmmix.neural.training.objective import Objective
+from lmmix.neural.training.processes import Processes
+from lmmix.neural.training.settings import WITH_TEACHER, TrainSettings
+from lmmix.neural.training.streams import Streams
+from lmmix.neural.training.teacher import ask_teacher, check_teacher
+from lmmix.neural.training.trainer import Source, Trainer
+from lmmix.vocab import EOS, UNK
+
+
+@dataclass(frozen=True)
+class Run:
+    """Texts, settings and seed of a run, and the model that it learns from, if any.
+
+    Attributes
+    ----------
+    corpus, valid : Corpus
+        Both in the words of the network.
+    settings : TrainSettings
+    seed : int
+    teacher : LanguageModel, optional
+    """
+
+    corpus: Corpus
+    valid: Corpus
+    settings: TrainSettings
+    seed: int
+    teacher: LanguageModel | None = None
+
+    def check(self, overrides: dict[str, Any]) -> None:
+        """Raise InputError, EventSpaceError or SettingError for what cannot be; `overrides` are what the user set."""
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise SettingError(f"seed is {self.seed!r}; it must be a whole number from 0 to {2**32 - 1}")
+        if self.teacher is not None:
+            check_teacher(self.teacher, self.corpus)
+        elif given := [name for name in WITH_TEACHER if overrides.get(name) is not None]:
+            raise SettingError(f"{given[0]} means something only with a teacher; give one, or leave it out")
+        _check_text("training", self.corpus)
+        _check_text("validation", self.valid)
+
+    def objective(self, network: Network) -> Objective:
+        """What makes the network learn. Raises SettingError for a network that cannot learn from a teacher."""
+        if self.settings.samples and isinstance(network.output, TiedSoftmax):
+            network.output.sampler = Sampler(inclusion_probabilities(self.corpus.word_counts(), self.settings.samples))
+        precision = choose_precision(self.settings.precision, network.device)
+        if self.teacher is None:
+            objective: Objective = find_class(find_architecture(network.arch).objective)(network, precision)
+            return objective
+        Distillation.check(network)
+        targets = ask_teacher(self.teacher, self.corpus, self.settings.soft_words, self.settings.temperature)
+        return Distillation(network, precision, targets, self.settings)
+
+    def trainer(
+        self, network: Network, group: Processes, max_minutes: float | None, checkpoint_seconds: float
+    ) -> Trainer:
+        """The loop that trains `network`."""
+
+        def validate() -> float:
+            return self.model(network).validation_perplexity(self.valid)
+
+        objective = self.objective(network)
+        return Trainer(
+            objective, self.source(), validate, self.settings, self.seed, group, max_minutes, checkpoint_seconds
+        )
+
+    def source(self) -> Source:
+        """Where the batches come from."""
+        if self.settings.context == "document":
+            return Streams(self.corpus, self.settings.batch_tokens, self.settings.max_length)
+        return Sentences(self.corpus, self.settings.batch_tokens, self.settings.max_length)
+
+    def model(self, network: Network, training: dict[str, Any] | None = None) -> NeuralModel | MaskedModel:
+        """The language model of the network as it is."""
+        model: NeuralModel | MaskedModel = find_class(find_architecture(network.arch).model)(
+            network, self.corpus.vocab, self.settings.context, training
+        )
+        return model
+
+    def identity(self, network: Network) -> dict[str, Any]:
+        """Everything that the weights follow from; a checkpoint serves only the run with the same."""
+        text = hashlib.sha256(self.corpus.ids.tobytes() + self.valid.ids.tobytes())
+        return {
+            "lmmix": __version__,
+            "arch": network.arch,
+            **asdict(network.settings),
+            **asdict(self.settings),
+            "seed": self.seed,
+            "vocabulary": self.corpus.vocab.fingerprint,
+            "text": text.hexdigest()[:16],
+            "teacher": self.teacher.signature if self.teacher else None,
+        }
+
+    def record(self, trainer: Trainer) -> dict[str, Any]:
+        """How a model came about, as it is stored with it; without times, so that equal runs give equal files."""
+        best, columns = trainer.best_epoch(), ("epoch", "train_loss", "valid_ppl")
+        return {
+            **asdict(self.settings),
+            "teacher": self.teacher.signature if self.teacher else None,
+            "seed": self.seed,
+            "best_epoch": best + 1,
+            "valid_ppl": trainer.epochs[best]["valid_ppl"],
+            "history": [{key: record[key] for key in columns} for record in trainer.epochs],
+        }
+
+
+def _check_text(name: str, text: Corpus) -> None:
+    """Raise InputError for a text from which nothing follows."""
+    if not text.n_sentences:
+        raise InputError(f"the {name} text has no sentence")
+    words = text.ids[text.ids != EOS]
+    if not len(words):
+        raise InputError(f"the {name} text has no words")
+    if not (words != UNK).any():
+        raise InputError(
+            f"no word of the {name} text is in the vocabulary ({len(words):,} words of other spelling); "
+            "give a text of the same language and tokens"
+        )

@@ -1,0 +1,117 @@
+"""What a teacher expects behind every history of a text: its likeliest words, asked once before training.
+
+Any language model can teach. The text is read with the protocol alone, in several places at once; a network, whose
+features come in batches, is asked faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from lmmix.corpus import Corpus
+from lmmix.errors import SettingError
+from lmmix.lm import LanguageModel, is_distribution, remembers
+from lmmix.neural.backend import torch
+from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
+from lmmix.neural.model import SCORE_TOKENS, SLAB, NeuralModel
+from lmmix.neural.networks.softmax import PIECE
+from lmmix.progress import task
+from lmmix.stretches import Stretches
+
+BLOCK_NUMBERS = 1 << 22
+"""Probabilities that are held at a time."""
+
+MOST_STRETCHES = 256
+
+
+class SoftTargets(NamedTuple):
+    """What a teacher expects in place of each event of a text.
+
+    `words` (T, k) uint16 or int32 ids of the text's vocabulary, the likeliest first; `p` (T, k) float16 their
+    probabilities at the temperature. What is left to 1 is the other words'.
+    """
+
+    words: np.ndarray
+    p: np.ndarray
+
+
+def check_teacher(teacher: LanguageModel, corpus: Corpus) -> None:
+    """Raise EventSpaceError if `teacher` has other words than `corpus`, SettingError if it gives no probabilities."""
+    corpus.vocab.check_same_events(teacher.vocab, "the training text", "the teacher")
+    if not is_distribution(teacher):
+        raise SettingError(f"the teacher gives scores, not probabilities ({teacher.signature}); use another model")
+
+
+def ask_teacher(teacher: LanguageModel, corpus: Corpus, k: int, temperature: float) -> SoftTargets:
+    """The `k` likeliest words (or all events, if there are fewer) behind every history of `corpus`.
+
+    At temperature τ a word's probability is p^(1/τ), divided by the sum of that over all words. A teacher that
+    remembers earlier sentences reads the text in order. The result takes 4 bytes a word and event, 6 for a vocabulary
+    of over 65,536 words.
+    """
+    size = len(corpus.vocab)
+    shape = len(corpus.ids), min(k, size - 1)
+    words = np.empty(shape, np.uint16 if size <= 1 << 16 else np.int32)
+    p = np.empty(shape, np.float16)
+    translation = teacher.vocab.translation(corpus.vocab)
+    text = corpus.recode(teacher.vocab)
+    expectations = _of_network(teacher, text) if isinstance(teacher, NeuralModel) else _of_model(teacher, text)
+    with task("asking the teacher", shape[0]) as progress, torch.inference_mode():
+        for places, distributions in expectations:
+            found, p[places] = _likeliest(distributions, shape[1], temperature)
+            words[places] = translation[found]
+            progress(len(places))
+    return SoftTargets(words, p)
+
+
+def _likeliest(p: np.ndarray, k: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """The k greatest of each row of distributions (n, V): (n, k) places and probabilities at the temperature."""
+    share = torch.from_numpy(p)
+    if temperature != 1.0:
+        share = share.float().pow_(1.0 / temperature)
+    greatest, words = share.topk(k, dim=1)
+    return words.numpy(), (greatest / share.sum(1, keepdim=True)).numpy()
+
+
+def _of_model(teacher: LanguageModel, text: Corpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places of events and distributions (n, V) in place of them, of any model."""
+    wanted = max(1, min(MOST_STRETCHES, BLOCK_NUMBERS // len(text.vocab)))
+    stretches = Stretches.of(text, 1 if remembers(teacher) else wanted)
+    state = teacher.start(len(stretches))
+    for step in range(len(stretches.alive())):
+        words, here, places = stretches.at(step)
+        yield places[here], teacher.distribution(state)[here]
+        _, state = teacher.advance(state, words)
+
+
+def _of_network(teacher: NeuralModel, text: Corpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same of a network, which reads many events at once."""
+    rows = max(1, PIECE // len(text.vocab))
+    for places, features in _features(teacher, text):
+        for start in range(0, len(places), rows):
+            piece = slice(start, start + rows)
+            yield places[piece], teacher.network.distribution(features[piece]).cpu().numpy()
+
+
+def _features(teacher: NeuralModel, text: Corpus) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """Places of events (n,) and the network's features (n, embedding) before them."""
+    for batch in _batches(teacher, text):
+        memory = teacher.network.start(len(batch.inputs))
+        for start in range(0, batch.inputs.shape[1], SLAB):
+            inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
+            words = torch.from_numpy(np.ascontiguousarray(inputs)).to(teacher.device)
+            features, memory = teacher.network(words, memory)
+            real = events != PADDING
+            yield places[real], features[torch.from_numpy(real).to(teacher.device)]
+
+
+def _batches(teacher: NeuralModel, text: Corpus) -> Iterator[Batch]:
+    if teacher.context == "document":
+        yield whole_text(text)
+        return
+    pieces = Pieces.of(text)
+    for chosen in pieces.batches(SCORE_TOKENS):
+        yield pieces.padded(chosen)
