@@ -24,7 +24,7 @@ from lmmix.neural.networks.softmax import TiedSoftmax
 from lmmix.neural.settings import NetworkSettings, make_settings
 from lmmix.neural.training.memory import check_memory
 from lmmix.neural.training.objective import NextWord
-from lmmix.neural.training.processes import local_processes, processes
+from lmmix.neural.training.processes import join_processes, local_processes
 from lmmix.neural.training.settings import TrainSettings
 from lmmix.neural.training.streams import Streams
 from lmmix.neural.training.trainer import Source, Trainer
@@ -99,8 +99,9 @@ def train_neural(
     valid = valid.recode(corpus.vocab)
     _check_text("training", corpus)
     _check_text("validation", valid)
-    with processes(device) as group, torch_threads(_threads(threads, shape)), seeded(seed, group.device):
-        check_memory(arch, shape, settings, len(corpus.vocab), group.device)
+    group = join_processes(device)
+    check_memory(arch, shape, settings, len(corpus.vocab), group.device)
+    with torch_threads(_threads(threads, shape)), seeded(seed, group.device):
         network = make_network(arch, shape, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
         objective = _objective(network.to(group.device), corpus, settings)
