@@ -21,8 +21,8 @@ pytest.importorskip("safetensors")
     [
         ("document", "asgd", 10),
         pytest.param("sentence", "adamw", 10, marks=pytest.mark.slow),
-        pytest.param("document", "adamw", 30, marks=pytest.mark.slow),
-        pytest.param("sentence", "asgd", 30, marks=pytest.mark.slow),
+        pytest.param("document", "adamw", 10, marks=pytest.mark.slow),
+        pytest.param("sentence", "asgd", 10, marks=pytest.mark.slow),
     ],
 )
 def test_killed_ten_times(tmp_path, context, optimizer, kills):

@@ -8,7 +8,7 @@ from typing import Any
 
 from lmmix.errors import SettingError
 from lmmix.neural import allowed
-from lmmix.neural.allowed import COUNT, LAYERS, PART, PART_ABOVE_0, TWO_OR_MORE, check_settings
+from lmmix.neural.allowed import COUNT, LAYERS, PART, PART_ABOVE_0, TWO_OR_MORE, check_settings, one_of
 from lmmix.neural.training.settings import ALLOWED as TRAINING_ALLOWED
 from lmmix.neural.training.settings import CONTEXTS, TrainSettings
 
@@ -23,10 +23,14 @@ class NetworkSettings:
         Size of a word's vector, in and out (they are one).
     dropout : float
         Part of the units left out in training.
+    softmax : {"full", "adaptive"}
+        The output layer: one softmax over all words, or one over the frequent words and groups of rarer ones, for
+        large vocabularies (`networks.adaptive_softmax`); this one is never sampled in training.
     """
 
     embedding: int = 128
     dropout: float = 0.2
+    softmax: str = "full"
 
     def check_fit(self) -> None:
         """Raise SettingError for allowed values that do not fit each other."""
@@ -163,6 +167,7 @@ class TransformerSettings(NetworkSettings):
 _ALLOWED: dict[str, allowed.Allowed] = {
     "embedding": COUNT,
     "dropout": PART,
+    "softmax": one_of("full", "adaptive"),
     "hidden": COUNT,
     "layers": LAYERS,
     "word_dropout": PART,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmix.neural.backend import torch
+from lmmix.neural.networks.adaptive_softmax import AdaptiveSoftmax
 from lmmix.neural.networks.softmax import TiedSoftmax
 from lmmix.neural.settings import NetworkSettings, find_architecture, find_class
 
@@ -28,7 +29,7 @@ class Network(torch.nn.Module):
     embedding : torch.nn.Embedding
         (V, embedding) vectors of the words, which the output layer shares (Press & Wolf 2017).
     output : torch.nn.Module
-        `softmax.TiedSoftmax`.
+        `softmax.TiedSoftmax` or `adaptive_softmax.AdaptiveSoftmax`.
     """
 
     def __init__(self, settings: NetworkSettings, n_words: int) -> None:
@@ -36,7 +37,9 @@ class Network(torch.nn.Module):
         self.arch = ""
         self.settings = settings
         self.embedding = torch.nn.Embedding(n_words, settings.embedding)
-        self.output = TiedSoftmax(n_words)
+        self.output: TiedSoftmax | AdaptiveSoftmax = (
+            AdaptiveSoftmax(n_words, settings.embedding) if settings.softmax == "adaptive" else TiedSoftmax(n_words)
+        )
 
     @property
     def device(self) -> torch.device:

@@ -7,9 +7,9 @@ does alone (time, validation, files) the first one does, and tells the others.
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,7 +44,7 @@ class Processes:
         """`objective`, such that the gradients of its network are the mean over the processes."""
         if self.ranks == 1:
             return objective
-        return torch.nn.parallel.DistributedDataParallel(objective, broadcast_buffers=False)
+        return torch.nn.parallel.DistributedDataParallel(objective)
 
     def total(self, value: float) -> float:
         """The sum of a number over the processes."""
@@ -98,18 +98,16 @@ def local_processes() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
-@contextlib.contextmanager
-def processes(device: str | None) -> Iterator[Processes]:
-    """The processes that torchrun has started, joined inside the block; this one alone without torchrun.
+def join_processes(device: str | None) -> Processes:
+    """The processes that torchrun has started, which know of each other from here on; this one alone without torchrun.
 
     `device` is what the user wants (None: a GPU if there is one); of several GPUs, each process of a machine has one of
     its own. Raises SettingError for a device that is not there.
     """
+    place = choose_device(device)
     ranks = int(os.environ.get("WORLD_SIZE", "1"))
     if ranks == 1:
-        yield Processes(0, 1, choose_device(device))
-        return
-    place = choose_device(device)
+        return Processes(0, 1, place)
     if place.type == "cuda":
         if place.index is not None:
             raise SettingError(
@@ -117,8 +115,8 @@ def processes(device: str | None) -> Iterator[Processes]:
             )
         place = choose_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
-    try:
-        yield Processes(dist.get_rank(), ranks, place)
-    finally:
-        dist.destroy_process_group()
+    # Joined once and not for each run: a second meeting place at the same port may be taken for the first.
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return Processes(dist.get_rank(), ranks, place)

@@ -17,7 +17,7 @@ from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import make_network
 from lmmix.neural.settings import NetworkSettings, make_settings
 from lmmix.neural.training.memory import check_memory
-from lmmix.neural.training.processes import local_processes, processes
+from lmmix.neural.training.processes import join_processes, local_processes
 from lmmix.neural.training.run import Run
 from lmmix.parallel import thread_count
 
@@ -91,8 +91,9 @@ def train_neural(
     _check_files(max_minutes, checkpoint_seconds, checkpoint, log)
     run = Run(corpus, valid.recode(corpus.vocab), settings, seed, teacher)
     run.check(overrides)
-    with processes(device) as group, torch_threads(_threads(threads, shape)), seeded(seed, group.device):
-        check_memory(arch, shape, settings, len(corpus.vocab), group.device)
+    group = join_processes(device)
+    check_memory(arch, shape, settings, len(corpus.vocab), group.device)
+    with torch_threads(_threads(threads, shape)), seeded(seed, group.device):
         network = make_network(arch, shape, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
         trainer = run.trainer(network.to(group.device), group, max_minutes, checkpoint_seconds)
