@@ -22,7 +22,7 @@ SCORE_TOKENS = 4096
 SLAB = 256
 """Events of a sentence that the network reads at a time, so that memory does not grow with its length."""
 
-SHARING_PAYS = 0.75
+SHARING_PAYS = 0.67
 """Part of the events up to which it is faster to read every prefix once than every sentence as it is."""
 
 
@@ -36,14 +36,16 @@ def score_text(network: Network, corpus: Corpus, context: str, threads: int | No
     # product, which on a busy machine is slower than one thread by far.
     if threads is None or network.device.type != "cpu":
         threads = torch.get_num_threads() if network.device.type == "cpu" else 1
-    with task("scoring with a neural model", len(corpus.ids)) as scorer.progress, torch_threads(1):
+    label = "scoring with a neural model"
+    shared = None if context == "document" else SharedPrefixes.of(corpus)
+    if shared is not None and shared.events <= SHARING_PAYS * len(corpus.ids):
+        with task(label, shared.events) as scorer.progress, torch_threads(1):
+            thread_map(lambda group: scorer.read_shared(shared, group), shared.groups, threads)
+        shared.spread(scorer.logp)
+        return scorer.logp
+    with task(label, len(corpus.ids)) as scorer.progress, torch_threads(1):
         if context == "document":
             scorer.read_batch(whole_text(corpus), network.start(1))
-            return scorer.logp
-        shared = SharedPrefixes.of(corpus)
-        if shared.events <= SHARING_PAYS * len(corpus.ids):
-            thread_map(lambda group: scorer.read_shared(shared, group), shared.groups, threads)
-            shared.spread(scorer.logp)
         else:
             pieces = Pieces.of(corpus)
             thread_map(lambda chosen: scorer.read_pieces(pieces, chosen), pieces.batches(SCORE_TOKENS), threads)
