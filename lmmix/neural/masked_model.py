@@ -13,8 +13,9 @@ from lmmix.lm import NO_DISTRIBUTION, SEES_AHEAD, State
 from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Batch, Pieces
-from lmmix.neural.model import SCORE_TOKENS, network_signature, scoring_threads
+from lmmix.neural.model import network_signature
 from lmmix.neural.networks.masked import MASK, MaskedNetwork
+from lmmix.neural.scoring import SCORE_TOKENS, scoring_threads
 from lmmix.parallel import thread_map
 from lmmix.progress import task
 from lmmix.vocab import BOS, EOS, Vocab

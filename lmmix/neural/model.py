@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -17,22 +16,14 @@ from lmmix.fileio import PathLike
 from lmmix.lm import REMEMBERS
 from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, torch, torch_threads
-from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
 from lmmix.neural.networks.network import Memory, Network, forgotten, taken
-from lmmix.parallel import thread_map
-from lmmix.progress import task
+from lmmix.neural.scoring import score_text
 from lmmix.vocab import BOS, EOS, Vocab
 
 Tensor = torch.Tensor
 
-SCORE_TOKENS = 4096
-"""Places of a batch in scoring."""
-
 ONE_THREAD = 1 << 28
 """Multiplications of one step below which a second thread costs more than it gains."""
-
-SLAB = 256
-"""Events of a sentence that the network reads at a time, so that memory does not grow with its length."""
 
 
 class NeuralState(NamedTuple):
@@ -86,35 +77,7 @@ class NeuralModel:
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) float64 ln p(event | events before it); unknown words count as `<unk>`."""
         corpus = corpus.recode(self.vocab)
-        logp = np.empty(len(corpus.ids), np.float64)
-        if not len(logp):
-            return logp
-        threads = scoring_threads(self.device, threads)
-        with task("scoring with a neural model", len(corpus.ids)) as progress, torch_threads(1):
-
-            def score_batch(batch: Batch) -> None:
-                for places, found in self._score_batch(batch):
-                    logp[places] = found
-                    progress(len(found))
-
-            if self.context == "document":
-                score_batch(whole_text(corpus))
-            else:
-                pieces = Pieces.of(corpus)
-                handles = pieces.batches(SCORE_TOKENS)
-                thread_map(lambda chosen: score_batch(pieces.padded(chosen)), handles, threads)
-        return logp
-
-    def _score_batch(self, batch: Batch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The places of events and their ln p, a slab of the texts of a batch at a time."""
-        with torch.inference_mode():
-            memory = self.network.start(len(batch.inputs))
-            for start in range(0, batch.inputs.shape[1], SLAB):
-                inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
-                features, memory = self.network(self._tensor(inputs), memory)
-                real = events != PADDING
-                found = self.network.event_logp(features[torch.from_numpy(real)], self._tensor(events[real]))
-                yield places[real], found.cpu().numpy()
+        return score_text(self.network, corpus, self.context, threads) if len(corpus.ids) else np.empty(0)
 
     def validation_perplexity(self, corpus: Corpus) -> float:
         """What training goes by: the perplexity of a text."""
@@ -165,17 +128,6 @@ class NeuralModel:
 
     def _tensor(self, ids: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
-
-
-def scoring_threads(device: torch.device, threads: int | None) -> int:
-    """How many batches are scored at a time: `threads`, or as many as torch would use, and one on a GPU.
-
-    A thread a batch and not torch's own threads: those spin while they wait for one another at every product, which
-    on a busy machine is slower than one thread by far.
-    """
-    if device.type != "cpu":
-        return 1
-    return torch.get_num_threads() if threads is None else threads
 
 
 def network_signature(network: Network, vocab: Vocab, *signs: str) -> str:

@@ -61,13 +61,14 @@ class AdaptiveSoftmax(torch.nn.Module):
             self.bias.copy_(logp)
             self.group_bias.copy_(groups[1:])
 
-    def event_logp(self, features: Tensor, events: Tensor, vectors: Tensor) -> Tensor:
-        """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
+    def event_logp(self, features: Tensor, events: Tensor, vectors: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(m,) float64 ln p of `events` (m,) from `features` (n, embedding), those of `rows` (m,); None: all."""
+        features = features if rows is None else features[rows]
         places = self._places(events)
         found = torch.zeros(len(events), dtype=torch.float64, device=features.device)
-        for (weights, bias), (rows, columns) in zip(self._softmaxes(vectors), self._targets(places)):
-            if len(rows):
-                found[rows] += event_logp(features[rows], columns, weights, bias)
+        for (weights, bias), (here, columns) in zip(self._softmaxes(vectors), self._targets(places)):
+            if len(here):
+                found[here] += event_logp(features[here], columns, weights, bias)
         return found
 
     def distribution(self, features: Tensor, vectors: Tensor) -> Tensor:

@@ -59,9 +59,12 @@ class Network(torch.nn.Module):
         """(B, L, embedding) features behind each of `words` (B, L) int64, and the memory behind the last."""
         raise NotImplementedError
 
-    def event_logp(self, features: Tensor, events: Tensor) -> Tensor:
-        """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
-        return self.output.event_logp(features, events, self.embedding.weight)
+    def event_logp(self, features: Tensor, events: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(m,) float64 ln p of `events` (m,) from `features` (n, embedding).
+
+        `rows` (m,), ascending, says which of the features each event follows; by default one event each.
+        """
+        return self.output.event_logp(features, events, self.embedding.weight, rows)
 
     def distribution(self, features: Tensor) -> Tensor:
         """(n, V) float64 probabilities of every event from `features` (n, embedding)."""

@@ -49,9 +49,9 @@ class TiedSoftmax(torch.nn.Module):
         with torch.no_grad():
             self.bias.copy_(((counts + 1.0) / (counts + 1.0).sum()).log())
 
-    def event_logp(self, features: Tensor, events: Tensor, vectors: Tensor) -> Tensor:
-        """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
-        return event_logp(features, events, vectors, self._event_bias())
+    def event_logp(self, features: Tensor, events: Tensor, vectors: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(m,) float64 ln p of `events` (m,) from `features` (n, embedding); see `Network.event_logp`."""
+        return event_logp(features, events, vectors, self._event_bias(), rows)
 
     def distribution(self, features: Tensor, vectors: Tensor) -> Tensor:
         """(n, V) float64 probabilities from `features` (n, embedding)."""
@@ -92,12 +92,14 @@ def pieces(events: int, columns: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, events, step)]
 
 
-def event_logp(features: Tensor, events: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
-    """(n,) float64 ln p of `events` (n,) from `features` (n, embedding)."""
+def event_logp(features: Tensor, events: Tensor, weights: Tensor, bias: Tensor, rows: Tensor | None = None) -> Tensor:
+    """(m,) float64 ln p of `events` (m,) from `features` (n, embedding), those of `rows` (m,), ascending; None: all."""
     found = torch.empty(len(events), dtype=torch.float64, device=features.device)
-    for rows in pieces(len(events), len(bias)):
-        logp = torch.log_softmax(torch.addmm(bias, features[rows], weights.t()), 1)
-        found[rows] = logp.gather(1, events[rows, None])[:, 0]
+    rows = torch.arange(len(events), device=features.device) if rows is None else rows
+    for piece in pieces(len(features), len(bias)):
+        here = slice(*torch.searchsorted(rows, torch.tensor([piece.start, piece.stop], device=rows.device)).tolist())
+        logp = torch.log_softmax(torch.addmm(bias, features[piece], weights.t()), 1)
+        found[here] = logp[rows[here] - piece.start, events[here]].double()
     return found
 
 

@@ -7,6 +7,8 @@ distillation", section 3.1). See `networks.soft_loss` for the loss.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from lmmix.errors import SettingError
@@ -48,8 +50,8 @@ class Distillation(NextWord):
 
     def loss(self, features: Tensor, events: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> Tensor:
         """See `NextWord.loss`."""
-        network = self.network
+        output, vectors = cast(TiedSoftmax, self.network.output), self.network.embedding.weight
         p = torch.from_numpy(self.targets.p[places]).to(features.device).float()
         words = np.concatenate([events[:, None], self.targets.words[places]], axis=1)
-        columns = network.output.columns(words, network.embedding.weight, generator)
+        columns = output.columns(words, vectors, generator)
         return soft_loss(features, columns, p, self.temperature, self.soft_weight, self.precision)

@@ -16,8 +16,9 @@ from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
 from lmmix.neural.backend import torch
 from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
-from lmmix.neural.model import SCORE_TOKENS, SLAB, NeuralModel
+from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.softmax import PIECE
+from lmmix.neural.scoring import SCORE_TOKENS, SLAB
 from lmmix.progress import task
 from lmmix.stretches import Stretches
 
