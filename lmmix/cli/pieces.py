@@ -14,7 +14,9 @@ TYPES = ("unigram", "bpe", "char")
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @output_option
 @click.option("--size", type=int, default=8000, show_default=True, metavar="N", help="Pieces, 256 bytes among them.")
-@click.option("--type", "kind", type=click.Choice(TYPES), default="unigram", show_default=True, help="How to find them.")
+@click.option(
+    "--type", "kind", type=click.Choice(TYPES), default="unigram", show_default=True, help="How to find them."
+)
 @click.option("--coverage", type=float, default=0.9995, show_default=True, help="Share of characters that are pieces.")
 @click.option("--list", "listing", metavar="FILE", help="Also write the pieces, one a line, for --vocab.")
 @click.option("--errors", type=click.Choice(["strict", "replace"]), default="strict", show_default=True,

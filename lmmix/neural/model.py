@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -32,6 +32,11 @@ ONE_THREAD = 1 << 28
 
 SLAB = 256
 """Events of a sentence that the network reads at a time, so that memory does not grow with its length."""
+
+CELLS = 1 << 20
+"""Probabilities of sets of events are summed up from about so many at a time: 8 MB."""
+
+Look = Callable[[Tensor, np.ndarray], None]
 
 
 class NeuralState(NamedTuple):
@@ -93,37 +98,73 @@ class NeuralModel:
         """(T,) float64 ln p(event | events before it); unknown words count as `<unk>`."""
         corpus = corpus.recode(self.vocab)
         logp = np.empty(len(corpus.ids), np.float64)
-        if not len(logp):
-            return logp
+
+        def look(features: Tensor, places: np.ndarray) -> None:
+            logp[places] = self._event_logp(features, corpus.ids[places])
+
+        self._read(corpus, look, threads)
+        return logp
+
+    def score_with_mass(
+        self, corpus: Corpus, sets: np.ndarray, which: np.ndarray, threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) ln p of each event, and (T,) ln of the probability that the event were in a set of events.
+
+        The set at event t is ``sets[which[t]]``, `sets` being (K, V) bool; where `which` (T,) is negative, nobody asks,
+        and the answer is 0.
+        """
+        corpus = corpus.recode(self.vocab)
+        logp, masses = np.empty(len(corpus.ids)), np.zeros(len(corpus.ids))
+        members = torch.from_numpy(sets.T.astype(np.float64)).to(self.device)
+
+        def look(features: Tensor, places: np.ndarray) -> None:
+            logp[places] = self._event_logp(features, corpus.ids[places])
+            asked = np.flatnonzero(which[places] >= 0)
+            step = max(1, CELLS // len(self.vocab))
+            for start in range(0, len(asked), step):
+                rows = asked[start : start + step]
+                found = self.network.distribution(features[self._tensor(rows)]) @ members
+                masses[places[rows]] = (
+                    found.gather(1, self._tensor(which[places[rows], None])).log()[:, 0].cpu().numpy()
+                )
+
+        self._read(corpus, look, threads)
+        return logp, masses
+
+    def _event_logp(self, features: Tensor, events: np.ndarray) -> np.ndarray:
+        return self.network.event_logp(features, self._tensor(events)).cpu().numpy()
+
+    def _read(self, corpus: Corpus, look: Look, threads: int | None) -> None:
+        """Read a text in the ids of this model, showing `look` the features before events, and the events' places."""
+        if not len(corpus.ids):
+            return
         # A thread a batch and not torch's own threads: those spin while they wait for one another at every
         # product, which on a busy machine is slower than one thread by far.
         if threads is None or self.device.type != "cpu":
             threads = torch.get_num_threads() if self.device.type == "cpu" else 1
         with task("scoring with a neural model", len(corpus.ids)) as progress, torch_threads(1):
 
-            def score_batch(batch: Batch) -> None:
-                for places, found in self._score_batch(batch):
-                    logp[places] = found
-                    progress(len(found))
+            def read_batch(batch: Batch) -> None:
+                with torch.inference_mode():
+                    for features, places in self._read_batch(batch):
+                        look(features, places)
+                        progress(len(places))
 
             if self.context == "document":
-                score_batch(whole_text(corpus))
+                read_batch(whole_text(corpus))
             else:
                 pieces = Pieces.of(corpus)
                 handles = pieces.batches(SCORE_TOKENS)
-                thread_map(lambda chosen: score_batch(pieces.padded(chosen)), handles, threads)
-        return logp
+                thread_map(lambda chosen: read_batch(pieces.padded(chosen)), handles, threads)
 
-    def _score_batch(self, batch: Batch) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The places of events and their ln p, a slab of the texts of a batch at a time."""
-        with torch.inference_mode():
-            memory = self.network.start(len(batch.inputs))
-            for start in range(0, batch.inputs.shape[1], SLAB):
-                inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
-                features, memory = self.network(self._tensor(inputs), memory)
-                real = events != PADDING
-                found = self.network.event_logp(features[torch.from_numpy(real)], self._tensor(events[real]))
-                yield places[real], found.cpu().numpy()
+    def _read_batch(self, batch: Batch) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """The features before events and their places, a slab of the texts of a batch at a time."""
+        memory = self.network.start(len(batch.inputs))
+        for start in range(0, batch.inputs.shape[1], SLAB):
+            inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
+            features, memory = self.network(self._tensor(inputs), memory)
+            real = events != PADDING
+            yield features[torch.from_numpy(real)], places[real]
 
     def start(self, n: int) -> NeuralState:
         """`n` states before the first word of a sentence."""
