@@ -134,9 +134,9 @@ FOLDER_CONFIG = "lmmix.json"
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words or a dump (`lmmix.dumps`).
+    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words or a dump.
 
-    ARPA files and dumps may be compressed.
+    ARPA files and dumps (`lmmix.dumps`) may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other
     models know, and are refused if they know better. `threads` read an ARPA file, or those of a
     mixture, by default all cores.
