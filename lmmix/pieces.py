@@ -20,7 +20,7 @@ COVERAGE = 0.9995
 """Share of the characters of a text that are pieces themselves, by default; the rarest are spelled in bytes."""
 
 LONGEST = 4000
-"""Characters of a line that SentencePiece sees at a time. No piece spans words, so a cut between them loses nothing."""
+"""Characters of a line that SentencePiece sees at a time. No piece spans words, so cuts between them are no loss."""
 
 
 def train_pieces(
@@ -86,9 +86,10 @@ def _trained(lines: Iterator[str], size: int, kind: str, coverage: float) -> byt
     import sentencepiece
 
     model = io.BytesIO()
+    failed: list[InputError] = []
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines,
+            sentence_iterator=_noting(lines, failed),
             model_writer=model,
             model_type=kind,
             vocab_size=max(size, 1 << 20) if kind == "char" else size,
@@ -103,10 +104,21 @@ def _trained(lines: Iterator[str], size: int, kind: str, coverage: float) -> byt
             minloglevel=2,
         )
     except (RuntimeError, OSError) as error:
+        if failed:
+            raise failed[0] from None
         # The message begins with a place in the source and the condition that does not hold.
         reason = " ".join(str(error).rpartition("] ")[2].split())
         raise SettingError(f"{size} pieces of type {kind} cannot be made of this text: {reason}") from None
     return model.getvalue()
+
+
+def _noting(lines: Iterator[str], failed: list[InputError]) -> Iterator[str]:
+    """The lines; SentencePiece makes an error of its own of one in reading them, so it is kept in `failed`."""
+    try:
+        yield from lines
+    except InputError as error:
+        failed.append(error)
+        raise
 
 
 def _lines(texts: Sequence[PathLike], errors: str) -> Iterator[str]:

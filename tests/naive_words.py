@@ -134,5 +134,3 @@ class World:
             logp, state = self.advance(state, np.array([word]))
             out.append(float(logp[0]))
         return np.array(out)
-
-

@@ -62,7 +62,7 @@ def _look(
     distribution = model.distribution(state)
     string = trie.string[branch.node]
     ends = np.flatnonzero(string)
-    out[branch.history[ends], string[ends]] = branch.p[ends] * (distribution[ends] @ closing.astype(np.float64))
+    out[branch.history[ends], string[ends]] = branch.p[ends] * (distribution @ closing.astype(np.float64))[ends]
     node, parent = trie.children(branch.node)
     piece = trie.piece[node]
     history, p = branch.history[parent], branch.p[parent] * distribution[parent, piece]
