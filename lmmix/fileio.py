@@ -350,3 +350,25 @@ def file_fingerprint(path: PathLike) -> str:
                 while block := stream.read(CHUNK_BYTES):
                     digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def file_entry(file: Path, folder: Path) -> dict[str, str]:
+    """How a file in `folder` names another file or folder: by relative path and content."""
+    return {"path": os.path.relpath(file.absolute(), folder), "fingerprint": file_fingerprint(file)}
+
+
+def entered_file(
+    entry: dict[str, Any], folder: Path, owner: str = "mixture", remedy: str = "find the weights again with lmmix mix"
+) -> Path:
+    """The file that `file_entry` named; messages call what names it `owner` and say what to do when it has changed.
+
+    Raises InputError if it is not there, FormatError if it is another one.
+    """
+    name = str(entry["path"])
+    file = folder / name
+    with explain_errors(folder, f"use the file {name[:80]}"):
+        if not file.exists():
+            raise InputError(f"{file} is not there, which the {owner} needs")
+    if file_fingerprint(file) != entry["fingerprint"]:
+        raise FormatError(f"{file} has changed since the {owner} was made; {remedy}")
+    return file

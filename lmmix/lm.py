@@ -14,7 +14,7 @@ import numpy as np
 
 from lmmix.artefact import MAGIC, read_header
 from lmmix.corpus import Corpus
-from lmmix.errors import EventSpaceError, FormatError, InputError
+from lmmix.errors import EventSpaceError, FormatError, InputError, SettingError
 from lmmix.fileio import PathLike, open_read, read_json
 from lmmix.tokenize import same_tokens
 from lmmix.vocab import Vocab
@@ -105,6 +105,19 @@ def score_with_lengths(
     return model.score(corpus, threads), None
 
 
+def taken(model: LanguageModel, state: State, rows: np.ndarray) -> State:
+    """The state of some of the histories of `state`: `rows` (m,), each any number of times.
+
+    A model whose states are no arrays with a row for each history has a method `take` for that.
+    Raises SettingError for one that lacks it.
+    """
+    if hasattr(model, "take"):
+        return model.take(state, rows)
+    if not isinstance(state, np.ndarray):
+        raise SettingError(f"a {type(model).__name__} cannot go on from one history in several ways, as this needs")
+    return state[rows]
+
+
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 _ARTEFACT_READERS = {
@@ -114,7 +127,7 @@ _ARTEFACT_READERS = {
 }
 _FOLDER_READERS = {"neural": "lmmix.neural.store:load_neural"}
 _MIXTURE_READER = "lmmix.mix.mixture_file:load_mixture"
-_JSON_READERS = {"mixture": _MIXTURE_READER}
+_JSON_READERS = {"mixture": _MIXTURE_READER, "words": "lmmix.words.words_file:load_words"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
 _DUMP_READER = "lmmix.dumps:read_dump"
@@ -130,9 +143,9 @@ FOLDER_CONFIG = "lmmix.json"
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture or a dump (`lmmix.dumps`).
+    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words or a dump.
 
-    ARPA files and dumps may be compressed.
+    ARPA files and dumps (`lmmix.dumps`) may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other
     models know, and are refused if they know better. `threads` read an ARPA file, or those of a
     mixture, by default all cores.

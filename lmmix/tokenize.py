@@ -5,6 +5,7 @@ Every tokeniser rewrites text into tokens parted by single spaces; from there on
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +18,14 @@ DIGEST_MARK = "#"
 
 SPACE_MARK = "\u2581"
 """Stands for a space where tokens are smaller than words, as in SentencePiece."""
+
+
+_SPACES = re.compile(rb"[ \t\v\f\r\0]+")
+"""What parts words on a line: ASCII white space, and NUL as in KenLM."""
+
+_BYTE_NAMES = [chr(byte) if 0x21 <= byte < 0x7F else f"<0x{byte:02X}>" for byte in range(256)]
+_BYTE_NAMES[0x20] = SPACE_MARK
+_NAMED_BYTES = {name: bytes([byte]) for byte, name in enumerate(_BYTE_NAMES)}
 
 
 class Tokenizer(Protocol):
@@ -58,6 +67,22 @@ class CharacterTokenizer:
         return "".join(tokens).replace(SPACE_MARK, " ")
 
 
+class ByteTokenizer:
+    """Every byte of the UTF-8 text is a token; runs of white space become one `▁`.
+
+    Printable ASCII characters are their own names, the others are called as SentencePiece calls them: `<0xE2>`.
+    """
+
+    name = "bytes"
+
+    def transform(self, chunk: bytes) -> bytes:
+        lines = (_SPACES.sub(b" ", line).strip(b" ") for line in chunk.split(b"\n"))
+        return "\n".join(" ".join(map(_BYTE_NAMES.__getitem__, line)) for line in lines).encode()
+
+    def detokenize(self, tokens: list[str]) -> str:
+        return b"".join(_NAMED_BYTES.get(token) or token.encode() for token in tokens).decode(errors="replace")
+
+
 class SentencePieceTokenizer:
     """The pieces of a SentencePiece model. Its name holds the absolute path and a digest of the model file."""
 
@@ -71,7 +96,8 @@ class SentencePieceTokenizer:
         self.name = full_name(f"{PIECES}:{path}")
 
     def transform(self, chunk: bytes) -> bytes:
-        lines = [line.rstrip("\r") for line in chunk.decode().split("\n")]
+        # Tabs and the like would be characters to models that do not normalise.
+        lines = _SPACES.sub(b" ", chunk).decode().split("\n")
         return "\n".join(" ".join(pieces) for pieces in self._model.encode(lines, out_type=str)).encode()
 
     def detokenize(self, tokens: list[str]) -> str:
@@ -79,6 +105,11 @@ class SentencePieceTokenizer:
 
     def pieces(self) -> list[str]:
         return [self._model.id_to_piece(number) for number in range(self._model.get_piece_size())]
+
+
+_WITHOUT_FILE: dict[str, type[Tokenizer]] = {
+    kind.name: kind for kind in (WhitespaceTokenizer, CharacterTokenizer, ByteTokenizer)
+}
 
 
 def full_name(name: str) -> str:
@@ -94,7 +125,7 @@ def full_name(name: str) -> str:
 def is_full_name(name: str) -> bool:
     """Whether `full_name` gives names like this one, so that a file may hold it."""
     kind, _, place = name.partition(":")
-    return name in (WhitespaceTokenizer.name, CharacterTokenizer.name) or (kind == PIECES and DIGEST_MARK in place)
+    return name in _WITHOUT_FILE or (kind == PIECES and DIGEST_MARK in place)
 
 
 def tokens_name(name: str) -> str:
@@ -110,11 +141,9 @@ def same_tokens(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=8)
 def tokenizer(name: str) -> Tokenizer:
-    """The tokeniser called `whitespace`, `chars` or `sentencepiece:MODEL`. Raises SettingError, InputError."""
-    if name == WhitespaceTokenizer.name:
-        return WhitespaceTokenizer()
-    if name == CharacterTokenizer.name:
-        return CharacterTokenizer()
+    """The tokeniser called `whitespace`, `chars`, `bytes` or `sentencepiece:MODEL`. Raises SettingError, InputError."""
+    if name in _WITHOUT_FILE:
+        return _WITHOUT_FILE[name]()
     kind, _, place = name.partition(":")
     if kind == PIECES and place:
         path, _, digest = place.partition(DIGEST_MARK)
@@ -123,4 +152,4 @@ def tokenizer(name: str) -> Tokenizer:
                 f"{path}: this SentencePiece model is not the one that the language model was trained with"
             )
         return SentencePieceTokenizer(path)
-    raise SettingError(f"no tokeniser is called {name!r}; there are whitespace, chars and sentencepiece:MODEL")
+    raise SettingError(f"no tokeniser is called {name!r}; there are whitespace, chars, bytes and sentencepiece:MODEL")

@@ -72,7 +72,7 @@ def test_events_stay_aligned_whatever_the_order_batches_and_threads(model, monke
     parts = [whole[TEXT.offsets[i] : TEXT.offsets[i + 1]] for i in order]
     np.testing.assert_allclose(model.score(shuffled), np.concatenate(parts), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(model.score(TEXT, threads=2), whole)
-    monkeypatch.setattr(masked_model, "SCORE_TOKENS", 20)
+    monkeypatch.setattr(masked_model, "READ_TOKENS", 20)
     np.testing.assert_allclose(model.score(TEXT), whole, rtol=0, atol=1e-5)
 
 

@@ -29,7 +29,7 @@ from lmmix.neural.model import NeuralModel  # noqa: E402
 from lmmix.neural.networks.recurrent import LstmNetwork  # noqa: E402
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities  # noqa: E402
 from lmmix.neural.networks.softmax import TiedSoftmax, event_logp, softmax_loss  # noqa: E402
-from lmmix.neural.scoring import SLAB  # noqa: E402
+from lmmix.neural.reading import SLAB  # noqa: E402
 from lmmix.neural.settings import SIZES, make_settings  # noqa: E402
 from lmmix.neural.store import load_neural  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402

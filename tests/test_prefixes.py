@@ -20,6 +20,7 @@ from lmmix.neural import scoring  # noqa: E402
 from lmmix.neural.model import NeuralModel  # noqa: E402
 from lmmix.neural.networks.network import make_network  # noqa: E402
 from lmmix.neural.prefixes import SharedPrefixes  # noqa: E402
+from lmmix.neural.reading import SLAB  # noqa: E402
 from lmmix.neural.settings import ARCHITECTURES, make_settings  # noqa: E402
 from lmmix.vocab import BOS, Vocab  # noqa: E402
 
@@ -44,7 +45,7 @@ def random_model(arch: str, scale: float = 8.0) -> NeuralModel:
     return NeuralModel(network, VOCAB)
 
 
-MODELS = {arch: random_model(arch) for arch in sorted(ARCHITECTURES)}
+MODELS = {arch: random_model(arch) for arch in sorted(ARCHITECTURES) if arch != "masked"}
 
 
 def scored(model, corpus, pays, group_events=1 << 15):
@@ -116,7 +117,7 @@ def test_network_reads_shared_words_once(monkeypatch):
 
 def test_runs_longer_than_a_slab():
     rng = np.random.default_rng(1)
-    tail = " ".join(rng.choice(list("abcd"), 2 * scoring.SLAB + 5))
+    tail = " ".join(rng.choice(list("abcd"), 2 * SLAB + 5))
     corpus = corpus_from_lines(["a b", f"a c {tail}", f"a d {tail} a"], VOCAB)
     once, whole = (scored(MODELS["gru"], corpus, pays) for pays in (math.inf, 0.0))
     np.testing.assert_allclose(once, whole, rtol=0, atol=1e-4)

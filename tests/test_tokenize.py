@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lmmix.corpus import corpus_from_lines, read_corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.tokenize import SPACE_MARK, tokenizer
-from lmmix.vocab import Vocab
+from lmmix.vocab import SPACE, Vocab
 
 LAW = settings(deadline=None, derandomize=True)
 # NUL is white space for the corpus alone, and ▁ in a text cannot be told from a space: both are left out.
@@ -46,6 +46,25 @@ def test_corpus_of_characters_holds_every_character(line):
     assert corpus.vocab.tokenizer == "chars"
     found = [corpus.vocab.words[i] for i in corpus.ids[:-1]]
     assert found == list(SPACE_MARK.join(line.split()))
+
+
+def test_bytes_stand_alone_and_spaces_become_marks():
+    chunk = "añ  \\b\t\n\n c<▁ \r\n".encode()
+    expected = "a <0xC3> <0xB1> ▁ \\ b\n\nc < <0xE2> <0x96> <0x81>\n"
+    assert tokenizer("bytes").transform(chunk).decode() == expected
+
+
+@LAW
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n")), max_size=4))
+def test_bytes_keep_the_number_of_lines_and_the_words_of_every_text(lines):
+    chunk = "".join(line + "\n" for line in lines).encode()
+    *tokens, rest = tokenizer("bytes").transform(chunk).decode().split("\n")
+    words = [" ".join(word for word in SPACE.split(line) if word) for line in lines]
+    assert rest == "" and [tokenizer("bytes").detokenize(line.split()) for line in tokens] == words
+
+
+def test_bytes_that_are_no_text_and_unknown_tokens_are_shown():
+    assert tokenizer("bytes").detokenize(["<0xC3>", "a", "<unk>"]) == "\ufffda<unk>"
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +114,7 @@ def test_corpus_of_pieces_remembers_its_tokeniser_and_its_lines(model, tmp_path)
 
 @pytest.mark.parametrize("name", ["", "words", "Whitespace", "sentencepiece", "sentencepiece:", "bpe:model"])
 def test_unknown_tokeniser_is_refused_with_those_there_are(name):
-    with pytest.raises(SettingError, match=f"{name!r}; there are whitespace, chars and sentencepiece:MODEL"):
+    with pytest.raises(SettingError, match=f"{name!r}; there are whitespace, chars, bytes and sentencepiece:MODEL"):
         tokenizer(name)
 
 

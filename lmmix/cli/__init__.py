@@ -16,10 +16,12 @@ from lmmix.errors import LmmixError
 COMMANDS = {
     "demo": "the main job on the data that comes with lmmix",
     "vocab": "a vocabulary from texts",
+    "pieces": "a tokeniser of pieces of words from texts",
     "count": "n-gram counts of texts, sums of count files",
     "ngram": "an n-gram model from texts",
     "neural": "a neural model from texts",
     "infinigram": "an unbounded n-gram model from texts, for mixing",
+    "words": "word probabilities from a model of pieces of words",
     "mix": "weights of a mixture on held-out text",
     "merge": "a linear mixture of n-gram models as one of them",
     "ppl": "perplexity of a model on texts",

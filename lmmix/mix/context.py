@@ -14,14 +14,13 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
-from lmmix.fileio import PathLike
+from lmmix.fileio import PathLike, entered_file, file_entry
 from lmmix.lm import LanguageModel, load_count_table
 from lmmix.mix.features import LONGEST, FeatureSet
 from lmmix.mix.gate import Gate
 from lmmix.mix.histories import NEEDED, Historian, Memory, offers
 from lmmix.mix.interpolated import InterpolatedMixture
 from lmmix.mix.mixture import MixtureState
-from lmmix.mix.mixture_file import entered_file, file_entry
 from lmmix.parallel import cut
 
 logger = logging.getLogger("lmmix")
@@ -148,6 +147,9 @@ class ContextMixture(InterpolatedMixture):
 
     def _weigh(self, state: MixtureState) -> np.ndarray:
         return self.gate.log_weights(self.features.values(self._historian.of_states(state.own, state.members)))
+
+    def _take_own(self, own: Memory, rows: np.ndarray) -> Memory:
+        return self._historian.take(own, rows)
 
     def _remember(self, state: MixtureState, words: np.ndarray, logp: np.ndarray) -> Memory:
         return self._historian.remember(state.own, words, logp)

@@ -122,6 +122,10 @@ class Historian:
         ring = np.zeros((n, self.window or 1, len(self.members)))
         return Memory(np.zeros(n, np.int64), ring, [table.start(n) for table in self.tables])
 
+    def take(self, memory: Memory, rows: np.ndarray) -> Memory:
+        """The memory of some histories, `rows` (m,), each any number of times."""
+        return Memory(memory.position[rows], memory.ring[rows], [table[rows] for table in memory.tables])
+
     def of_states(self, memory: Memory, states: Sequence[Any]) -> Histories:
         """n histories, given the states of the members."""
         return self._histories(memory.position, memory.ring.sum(axis=1), states, memory.tables)

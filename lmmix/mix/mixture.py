@@ -13,7 +13,7 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
-from lmmix.lm import LanguageModel, sees_ahead
+from lmmix.lm import LanguageModel, sees_ahead, taken
 from lmmix.mix.members import advanced, distributions, ids_of_members
 from lmmix.progress import task
 
@@ -135,6 +135,15 @@ class Mixture(ABC):
     @abstractmethod
     def distribution(self, state: MixtureState) -> np.ndarray:
         """(n, V) probability of each next event."""
+
+    def take(self, state: MixtureState, rows: np.ndarray) -> MixtureState:
+        """The states of some histories, `rows` (m,), each any number of times."""
+        members = [taken(member, part, rows) for member, part in zip(self.members, state.members)]
+        return MixtureState(members, self._take_own(state.own, rows))
+
+    def _take_own(self, own: Any, rows: np.ndarray) -> Any:
+        """The own state of some histories: an array of one row for each, or None, but where a subclass knows better."""
+        return None if own is None else own[rows]
 
     def save(self, path: PathLike, tuning: dict[str, Any] | None = None) -> None:
         """Write the mixture as JSON; see `lmmix.mix.mixture_file.save_mixture`."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import EventSpaceError, SettingError
-from lmmix.lm import LanguageModel, State
+from lmmix.lm import LanguageModel, State, taken
 from lmmix.tokenize import same_tokens
 from lmmix.vocab import UNK, Vocab
 
@@ -133,6 +133,10 @@ class WidenedModel:
     def distribution(self, state: State) -> np.ndarray:
         """(n, |U|) probability of each next event."""
         return self.model.distribution(state)[:, self._ids] * self._share
+
+    def take(self, state: State, rows: np.ndarray) -> State:
+        """The state of some histories of the model inside, `rows` (m,), each any number of times."""
+        return taken(self.model, state, rows)
 
 
 def _log_shares(shares: np.ndarray, spread_over: np.ndarray, name: str) -> np.ndarray:

@@ -15,7 +15,7 @@ from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.batches import PADDING, Batch, Pieces
 from lmmix.neural.model import network_signature
 from lmmix.neural.networks.masked import MASK, MaskedNetwork
-from lmmix.neural.scoring import SCORE_TOKENS, scoring_threads
+from lmmix.neural.reading import READ_TOKENS, reading_threads
 from lmmix.parallel import thread_map
 from lmmix.progress import task
 from lmmix.vocab import BOS, EOS, Vocab
@@ -84,7 +84,7 @@ class MaskedModel:
                 logp[copies.place[chosen]] = self._logp(*copies.of_one_length(chosen))
                 progress(len(chosen))
 
-            thread_map(score_batch, copies.batches(SCORE_TOKENS), scoring_threads(self.device, threads))
+            thread_map(score_batch, copies.batches(READ_TOKENS), reading_threads(self.device, threads))
         return logp
 
     def validation_perplexity(self, corpus: Corpus) -> float:
@@ -103,7 +103,7 @@ class MaskedModel:
             return np.concatenate([self._logp(words[rows], one[rows]) for one, rows in zip(asked, kept)])
 
         with torch_threads(1):
-            found = thread_map(batch_logp, pieces.batches(SCORE_TOKENS), scoring_threads(self.device, None))
+            found = thread_map(batch_logp, pieces.batches(READ_TOKENS), reading_threads(self.device, None))
         logp = np.concatenate([np.empty(0), *found])
         if not len(logp):
             raise InputError("the validation text has no words, and a masked model is judged by nothing else")

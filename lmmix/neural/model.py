@@ -17,7 +17,7 @@ from lmmix.lm import REMEMBERS
 from lmmix.logmath import perplexity
 from lmmix.neural.backend import choose_device, torch, torch_threads
 from lmmix.neural.networks.network import Memory, Network, forgotten, taken
-from lmmix.neural.scoring import score_text
+from lmmix.neural.scoring import score_text, score_with_mass
 from lmmix.vocab import BOS, EOS, Vocab
 
 Tensor = torch.Tensor
@@ -78,6 +78,15 @@ class NeuralModel:
         """(T,) float64 ln p(event | events before it); unknown words count as `<unk>`."""
         corpus = corpus.recode(self.vocab)
         return score_text(self.network, corpus, self.context, threads) if len(corpus.ids) else np.empty(0)
+
+    def score_with_mass(
+        self, corpus: Corpus, sets: np.ndarray, which: np.ndarray, threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(T,) ln p of each event, and (T,) ln p of a set of events in its place; see `scoring.score_with_mass`."""
+        corpus = corpus.recode(self.vocab)
+        if not len(corpus.ids):
+            return np.empty(0), np.empty(0)
+        return score_with_mass(self.network, corpus, self.context, sets, which, threads)
 
     def validation_perplexity(self, corpus: Corpus) -> float:
         """What training goes by: the perplexity of a text."""

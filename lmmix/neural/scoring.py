@@ -1,29 +1,26 @@
-"""How a network scores a text: batches by length, or once for all sentences that begin alike."""
+"""How a network scores a text: every sentence, or once all that sentences have in common at their beginnings."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.neural.backend import torch, torch_threads
-from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
-from lmmix.neural.networks.network import Memory, Network, taken
+from lmmix.neural.networks.network import Network, taken
 from lmmix.neural.prefixes import SharedPrefixes
+from lmmix.neural.reading import READ_TOKENS, read_batch, read_text, reading_threads
 from lmmix.parallel import thread_map
 from lmmix.progress import task
 
 Tensor = torch.Tensor
 
-SCORE_TOKENS = 4096
-"""Places of a batch in scoring."""
-
-SLAB = 256
-"""Events of a sentence that the network reads at a time, so that memory does not grow with its length."""
+LABEL = "scoring with a neural model"
 
 SHARING_PAYS = 0.67
 """Part of the events up to which it is faster to read every prefix once than every sentence as it is."""
+
+CELLS = 1 << 20
+"""Probabilities of sets of events are summed up from about so many at a time: 8 MB."""
 
 
 def score_text(network: Network, corpus: Corpus, context: str, threads: int | None) -> np.ndarray:
@@ -31,84 +28,73 @@ def score_text(network: Network, corpus: Corpus, context: str, threads: int | No
 
     `context` is "sentence" or "document". `threads` are those of a CPU, by default as many as torch has.
     """
-    scorer = Scorer(network, corpus)
-    threads = scoring_threads(network.device, threads)
-    label = "scoring with a neural model"
+    notes = _Notes(network, corpus)
     shared = None if context == "document" else SharedPrefixes.of(corpus)
-    if shared is not None and shared.events <= SHARING_PAYS * len(corpus.ids):
-        with task(label, shared.events) as scorer.progress, torch_threads(1):
-            thread_map(lambda group: scorer.read_shared(shared, group), shared.groups, threads)
-        shared.spread(scorer.logp)
-        return scorer.logp
-    with task(label, len(corpus.ids)) as scorer.progress, torch_threads(1):
-        if context == "document":
-            scorer.read_batch(whole_text(corpus), network.start(1))
-        else:
-            pieces = Pieces.of(corpus)
-            thread_map(lambda chosen: scorer.read_pieces(pieces, chosen), pieces.batches(SCORE_TOKENS), threads)
-    return scorer.logp
+    if shared is None or shared.events > SHARING_PAYS * len(corpus.ids):
+        read_text(network, corpus, context, notes.note, threads, LABEL)
+        return notes.logp
+    with task(LABEL, shared.events) as progress, torch_threads(1):
+
+        def read(group: np.ndarray) -> None:
+            _read_shared(notes, shared, group)
+            progress(len(group) * shared.events / len(shared.length))
+
+        thread_map(read, shared.groups, reading_threads(network.device, threads))
+    shared.spread(notes.logp)
+    return notes.logp
 
 
-class Scorer:
-    """A network that reads parts of a text and notes ln p of their events.
+def score_with_mass(
+    network: Network, corpus: Corpus, context: str, sets: np.ndarray, which: np.ndarray, threads: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(T,) ln p of each event, and (T,) ln of the probability that the event were in a set of events.
 
-    Attributes
-    ----------
-    logp : (T,) float64
-        Of the events of the corpus, as far as they were read.
-    progress : function
-        Told how many events were scored.
+    The set at event t is ``sets[which[t]]``, `sets` being (K, V) bool; where `which` (T,) is negative, nobody asks, and
+    the answer is 0.
     """
+    notes, masses = _Notes(network, corpus), np.zeros(len(corpus.ids))
+    members = torch.from_numpy(sets.T.astype(np.float64)).to(network.device)
+    step = max(1, CELLS // len(corpus.vocab))
+
+    def look(features: Tensor, places: np.ndarray) -> None:
+        notes.note(features, places)
+        asked = np.flatnonzero(which[places] >= 0)
+        for start in range(0, len(asked), step):
+            rows = asked[start : start + step]
+            found = network.distribution(features[notes.tensor(rows)]) @ members
+            chosen = notes.tensor(which[places[rows], None])
+            masses[places[rows]] = found.gather(1, chosen).log()[:, 0].cpu().numpy()
+
+    read_text(network, corpus, context, look, threads, LABEL)
+    return notes.logp, masses
+
+
+class _Notes:
+    """ln p of the events of a text, as far as they were read."""
 
     def __init__(self, network: Network, corpus: Corpus) -> None:
         self.network, self.ids = network, corpus.ids
         self.logp = np.empty(len(corpus.ids))
-        self.progress: Callable[[float], None] = lambda amount: None
 
-    def read_pieces(self, pieces: Pieces, chosen: np.ndarray) -> None:
-        """Sentences from their start on."""
-        with torch.inference_mode():
-            self.read_batch(pieces.padded(chosen), self.network.start(len(chosen)))
-
-    def read_batch(self, batch: Batch, memory: Memory) -> None:
-        """Texts side by side, a slab at a time, which go on from `memory`."""
-        with torch.inference_mode():
-            for start in range(0, batch.inputs.shape[1], SLAB):
-                inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
-                features, memory = self.network(self._tensor(inputs), memory)
-                real = events != PADDING
-                self._note(features[torch.from_numpy(real)], places[real])
-
-    def read_shared(self, shared: SharedPrefixes, group: np.ndarray) -> None:
-        """A group of sentences, every prefix once."""
-        with torch.inference_mode():
-            memory = self.network.start(1)
-            for depth in shared.depths(group):
-                features, memory = self.network(
-                    self._tensor(depth.inputs[:, None]), taken(memory, self._tensor(depth.parents))
-                )
-                self._note(features[:, 0], depth.places, depth.rows)
-                for chosen in depth.runs.batches(SCORE_TOKENS) if len(depth.run_rows) else []:
-                    rows = self._tensor(depth.run_rows[chosen])
-                    self.read_batch(depth.runs.padded(chosen), taken(memory, rows))
-
-    def _note(self, features: Tensor, places: np.ndarray, rows: np.ndarray | None = None) -> None:
+    def note(self, features: Tensor, places: np.ndarray, rows: np.ndarray | None = None) -> None:
         """ln p of the events at `places` (m,), each behind one of `features` (n, embedding), those of `rows`."""
-        chosen = None if rows is None else self._tensor(rows)
-        found = self.network.event_logp(features, self._tensor(self.ids[places]), chosen)
-        self.logp[places] = found.cpu().numpy()
-        self.progress(len(places))
+        chosen = None if rows is None else self.tensor(rows)
+        self.logp[places] = self.network.event_logp(features, self.tensor(self.ids[places]), chosen).cpu().numpy()
 
-    def _tensor(self, ids: np.ndarray) -> Tensor:
+    def tensor(self, ids: np.ndarray) -> Tensor:
+        """Whole numbers where the network computes."""
         return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.network.device)
 
 
-def scoring_threads(device: torch.device, threads: int | None) -> int:
-    """How many batches are scored at a time: `threads`, or as many as torch would use, and one on a GPU.
-
-    A thread a batch and not torch's own threads: those spin while they wait for one another at every product, which
-    on a busy machine is slower than one thread by far.
-    """
-    if device.type != "cpu":
-        return 1
-    return torch.get_num_threads() if threads is None else threads
+def _read_shared(notes: _Notes, shared: SharedPrefixes, group: np.ndarray) -> None:
+    """A group of sentences, every prefix once."""
+    network = notes.network
+    with torch.inference_mode():
+        memory = network.start(1)
+        for depth in shared.depths(group):
+            features, memory = network(notes.tensor(depth.inputs[:, None]), taken(memory, notes.tensor(depth.parents)))
+            notes.note(features[:, 0], depth.places, depth.rows)
+            for chosen in depth.runs.batches(READ_TOKENS) if len(depth.run_rows) else []:
+                rows = notes.tensor(depth.run_rows[chosen])
+                for found, places in read_batch(network, depth.runs.padded(chosen), taken(memory, rows)):
+                    notes.note(found, places)

@@ -34,8 +34,8 @@ LONGEST = 256
 PIECE = 2048
 """Stretches that a thread walks at a time."""
 
-PIECE_ROWS = 4
-"""Distributions that a thread computes at a time."""
+PIECE_CELLS = 1 << 16
+"""Probabilities of distributions that a thread computes at a time, about."""
 
 
 class BackoffModel:
@@ -206,7 +206,8 @@ class BackoffModel:
         def fill(piece: tuple[int, int]) -> None:
             kernels._distribution(*self._arrays, self._unigram, state, *piece, out)
 
-        thread_map(fill, cut(len(state), PIECE_ROWS), threads if len(state) > PIECE_ROWS else 1)
+        pieces = cut(len(state), max(1, PIECE_CELLS // len(self.vocab)))
+        thread_map(fill, pieces, threads if len(pieces) > 1 else 1)
         return out
 
     def joint_with(self, models: Sequence[LanguageModel], ids: Sequence[np.ndarray | None]) -> JointModels | None:

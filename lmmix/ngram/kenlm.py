@@ -77,6 +77,10 @@ class KenlmModel:
         out[:, BOS] = 0.0
         return out
 
+    def take(self, state: list[Any], rows: np.ndarray) -> list[Any]:
+        """The states of some histories, `rows` (m,), each any number of times; no state is ever changed."""
+        return [state[row] for row in rows]
+
     def unigram(self) -> np.ndarray:
         """(V,) probability of each event without a context."""
         state = self._kenlm.State()

@@ -6,7 +6,7 @@ features come in batches, is asked faster.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +15,9 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
 from lmmix.neural.backend import torch
-from lmmix.neural.batches import PADDING, Batch, Pieces, whole_text
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.softmax import PIECE
-from lmmix.neural.scoring import SCORE_TOKENS, SLAB
+from lmmix.neural.reading import read_text
 from lmmix.progress import task
 from lmmix.stretches import Stretches
 
@@ -26,6 +25,11 @@ BLOCK_NUMBERS = 1 << 22
 """Probabilities that are held at a time."""
 
 MOST_STRETCHES = 256
+
+LABEL = "asking the teacher"
+
+Note = Callable[[np.ndarray, np.ndarray], None]
+"""What is done with places (n,) of events and distributions (n, V) in place of them."""
 
 
 class SoftTargets(NamedTuple):
@@ -59,12 +63,15 @@ def ask_teacher(teacher: LanguageModel, corpus: Corpus, k: int, temperature: flo
     p = np.empty(shape, np.float16)
     translation = teacher.vocab.translation(corpus.vocab)
     text = corpus.recode(teacher.vocab)
-    expectations = _of_network(teacher, text) if isinstance(teacher, NeuralModel) else _of_model(teacher, text)
-    with task("asking the teacher", shape[0]) as progress, torch.inference_mode():
-        for places, distributions in expectations:
-            found, p[places] = _likeliest(distributions, shape[1], temperature)
-            words[places] = translation[found]
-            progress(len(places))
+
+    def note(places: np.ndarray, distributions: np.ndarray) -> None:
+        found, p[places] = _likeliest(distributions, shape[1], temperature)
+        words[places] = translation[found]
+
+    if isinstance(teacher, NeuralModel):
+        _ask_network(teacher, text, note)
+    else:
+        _ask_model(teacher, text, note)
     return SoftTargets(words, p)
 
 
@@ -77,42 +84,26 @@ def _likeliest(p: np.ndarray, k: int, temperature: float) -> tuple[np.ndarray, n
     return words.numpy(), (greatest / share.sum(1, keepdim=True)).numpy()
 
 
-def _of_model(teacher: LanguageModel, text: Corpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Places of events and distributions (n, V) in place of them, of any model."""
+def _ask_model(teacher: LanguageModel, text: Corpus, note: Note) -> None:
+    """Tell `note` the places of events and distributions (n, V) in place of them, by any model."""
     wanted = max(1, min(MOST_STRETCHES, BLOCK_NUMBERS // len(text.vocab)))
     stretches = Stretches.of(text, 1 if remembers(teacher) else wanted)
     state = teacher.start(len(stretches))
-    for step in range(len(stretches.alive())):
-        words, here, places = stretches.at(step)
-        yield places[here], teacher.distribution(state)[here]
-        _, state = teacher.advance(state, words)
+    with task(LABEL, len(text.ids)) as progress:
+        for step in range(len(stretches.alive())):
+            words, here, places = stretches.at(step)
+            note(places[here], teacher.distribution(state)[here])
+            _, state = teacher.advance(state, words)
+            progress(len(places[here]))
 
 
-def _of_network(teacher: NeuralModel, text: Corpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The same of a network, which reads many events at once."""
+def _ask_network(teacher: NeuralModel, text: Corpus, note: Note) -> None:
+    """The same by a network, which reads many events at once."""
     rows = max(1, PIECE // len(text.vocab))
-    for places, features in _features(teacher, text):
+
+    def look(features: torch.Tensor, places: np.ndarray) -> None:
         for start in range(0, len(places), rows):
             piece = slice(start, start + rows)
-            yield places[piece], teacher.network.distribution(features[piece]).cpu().numpy()
+            note(places[piece], teacher.network.distribution(features[piece]).cpu().numpy())
 
-
-def _features(teacher: NeuralModel, text: Corpus) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
-    """Places of events (n,) and the network's features (n, embedding) before them."""
-    for batch in _batches(teacher, text):
-        memory = teacher.network.start(len(batch.inputs))
-        for start in range(0, batch.inputs.shape[1], SLAB):
-            inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
-            words = torch.from_numpy(np.ascontiguousarray(inputs)).to(teacher.device)
-            features, memory = teacher.network(words, memory)
-            real = events != PADDING
-            yield places[real], features[torch.from_numpy(real).to(teacher.device)]
-
-
-def _batches(teacher: NeuralModel, text: Corpus) -> Iterator[Batch]:
-    if teacher.context == "document":
-        yield whole_text(text)
-        return
-    pieces = Pieces.of(text)
-    for chosen in pieces.batches(SCORE_TOKENS):
-        yield pieces.padded(chosen)
+    read_text(teacher.network, text, teacher.context, look, None, LABEL)
