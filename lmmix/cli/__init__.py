@@ -22,6 +22,7 @@ COMMANDS = {
     "infinigram": "an unbounded n-gram model from texts, for mixing",
     "mix": "weights of a mixture on held-out text",
     "merge": "a linear mixture of n-gram models as one of them",
+    "approximate": "any model as an n-gram model",
     "ppl": "perplexity of a model on texts",
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
