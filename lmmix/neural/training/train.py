@@ -85,8 +85,8 @@ def train_neural(
 
     Raises
     ------
-    SettingError
-        A value that is not allowed, a device that is not there, a checkpoint of another run.
+    SettingError, EventSpaceError
+        A value that is not allowed, a device that is not there, a checkpoint of another run, a teacher of other words.
     InputError, FormatError
         A text without sentences, a file that cannot be read or written.
     LmmixError
