@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lmmix.adaptive.cache import CacheModel
     from lmmix.adaptive.infinigram import train_infinigram
+    from lmmix.approximation import approximate
     from lmmix.corpus import Corpus, read_corpus
     from lmmix.errors import LmmixError
     from lmmix.lm import LanguageModel, load
@@ -39,6 +40,7 @@ _HOMES = {
     "LmmixError": "lmmix.errors",
     "Mixture": "lmmix.mix.mixture",
     "Vocab": "lmmix.vocab",
+    "approximate": "lmmix.approximation",
     "fit_em": "lmmix.mix.em",
     "fit_mixture": "lmmix.mixing",
     "LinearMixture": "lmmix.mix.linear",
@@ -69,6 +71,7 @@ __all__ = [
     "Scratch",
     "SmoothingSettings",
     "Vocab",
+    "approximate",
     "fit_em",
     "fit_mixture",
     "load",

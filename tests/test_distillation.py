@@ -191,6 +191,21 @@ def test_the_student_comes_to_the_entropy_of_the_truth():
     assert -alone.score(fresh).mean() > ours + 0.002
 
 
+def test_a_mixture_teaches_what_a_small_text_does_not_say():
+    words = [f"w{i}" for i in range(20)]
+    rng = np.random.default_rng(1)
+    truth = train_ngram(corpus_from_lines([" ".join(rng.choice(words, 6)) for _ in range(30)]), 2, "abs:0.3")
+    large, small, valid, fresh = (
+        corpus_from_lines(sample(truth, n, seed=n, unk=True), truth.vocab) for n in (800, 60, 100, 500)
+    )
+    settings = {"embedding": 16, "hidden": 16, "epochs": 6, "patience": 6, "batch_tokens": 200, "threads": 1}
+    teacher = LinearMixture([train_ngram(large, 3), train_neural(large, valid, **settings)], [0.5, 0.5])
+    alone = train_neural(small, valid, **settings)
+    taught = train_neural(small, valid, teacher=teacher, soft_weight=0.8, **settings)
+    teacher_loss, ours, others = (-model.score(fresh).mean() for model in (teacher, taught, alone))
+    assert teacher_loss < ours < others - 0.05
+
+
 def test_a_weight_of_nothing_is_training_alone():
     alone = train_neural(TEXT, VALID, **{**SMALL, **EXACT})
     idle = train_neural(TEXT, VALID, teacher=train_ngram(TEXT, 2), soft_weight=0.0, **{**SMALL, **EXACT})

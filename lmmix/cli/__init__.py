@@ -24,6 +24,7 @@ COMMANDS = {
     "words": "word probabilities from a model of pieces of words",
     "mix": "weights of a mixture on held-out text",
     "merge": "a linear mixture of n-gram models as one of them",
+    "approximate": "any model as an n-gram model",
     "ppl": "perplexity of a model on texts",
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",

@@ -2,7 +2,8 @@
 
 For each event the student is drawn to the word that came and to what the teacher expected in its place (Hinton, Vinyals
 & Dean 2015, "Distilling the knowledge in a neural network"; for words, Kim & Rush 2016, "Sequence-level knowledge
-distillation", section 3.1). See `networks.soft_loss` for the loss.
+distillation", section 3.1). See `networks.soft_loss` for the loss, which is also what the log
+calls `train_loss`.
 """
 
 from __future__ import annotations

@@ -79,9 +79,9 @@ def train_neural(
 
     Raises
     ------
-    SettingError
+    SettingError, EventSpaceError
         A value that is not allowed, a device that is not there, a network that does not fit into memory, a checkpoint
-        of another run.
+        of another run, a teacher of other words.
     InputError, FormatError
         A text without sentences or without a known word, a file that cannot be read or written.
     LmmixError
