@@ -18,7 +18,6 @@ from lmmix.parallel import thread_map
 from lmmix.progress import task
 from lmmix.vocab import Vocab
 
-
 Model = TypeVar("Model", bound="HfModel")
 
 
