@@ -16,11 +16,11 @@ from lmmix.hf_library import LOCAL, transformers_for
 from lmmix.tokenize import DIGEST_MARK, HF, SPACE_MARK
 from lmmix.vocab import BOS, EOS, SPACE, SPECIALS, UNK, Vocab
 
-FILES = (
-    *("added_tokens.json", "merges.txt", "sentencepiece.bpe.model", "special_tokens_map.json", "spiece.model"),
-    *("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt"),
-)
-"""What a tokeniser may be read from."""
+PIECES_IN = ("sentencepiece.bpe.model", "spiece.model", "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+"""The files, one of which holds the pieces of a tokeniser."""
+
+MORE_IN = ("added_tokens.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json")
+"""The files that may hold more of it."""
 
 BYTE_SPACE_MARK = "\u0120"
 """Ġ, which stands for a space in byte-level BPE (Radford et al. 2019)."""
@@ -101,10 +101,10 @@ class HfTokenizer:
 
 def files_digest(folder: str) -> str:
     """16 hexadecimal digits of the SHA-256 of the tokeniser's files in `folder`. Raises InputError if there is none."""
-    files = [Path(folder) / name for name in FILES if (Path(folder) / name).is_file()]
-    if not files:
+    if not any((Path(folder) / name).is_file() for name in PIECES_IN):
         raise InputError(f"{folder}: cannot read: there is no tokeniser in this folder (tokenizer.json)")
-    content = "".join(f"{file.name} {file_fingerprint(file)}\n" for file in files)
+    files = [Path(folder) / name for name in (*PIECES_IN, *MORE_IN)]
+    content = "".join(f"{file.name} {file_fingerprint(file)}\n" for file in files if file.is_file())
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -164,7 +164,7 @@ def _reader(path: Path) -> str:
         if not (path / FOLDER_CONFIG).is_file():
             if (path / HF_CONFIG).is_file():
                 return _HF_READER
-            raise FormatError(f"{path}: this folder is no model (it has no {FOLDER_CONFIG})")
+            raise FormatError(f"{path}: this folder is no model (it has no {FOLDER_CONFIG} and no {HF_CONFIG})")
         return _by_kind(path, _FOLDER_READERS, read_json(path / FOLDER_CONFIG))
     with open_read(path) as stream:
         head = stream.read(HEAD_BYTES)

@@ -11,8 +11,9 @@ pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from hf_folders import BERT, GPT2, LINES, LLAMA, edit_json, make_folder, save_network, save_tokenizer  # noqa: E402
-from hypothesis import given  # noqa: E402
+from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError  # noqa: E402
@@ -44,6 +45,7 @@ def test_pieces_are_those_of_transformers(folders):
     assert [line.split(" ") for line in found] == [theirs.tokenize(line) for line in LINES]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n")), max_size=3))
 def test_lines_stay_lines_and_round_trip(folders, lines):
     pieces = tokenizer(f"hf:{folders / 'odd'}")
@@ -84,6 +86,23 @@ def test_which_pieces_begin_a_word(folders):
     ]
     marked = Vocab.from_words(["▁a", "Ġa", "a"])
     assert begins_word(marked).tolist() == [False, False, False, True, False, False]
+
+
+def test_sentencepiece_marks_begin_words_and_stand_before_the_first(tmp_path):
+    whole = Tokenizer(models.BPE(unk_token="<unk>"))
+    whole.pre_tokenizer, whole.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    whole.train_from_iterator(LINES * 4, trainers.BpeTrainer(special_tokens=list(LLAMA.values()), show_progress=False))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=whole, **LLAMA).save_pretrained(tmp_path)
+    pieces = tokenizer(f"hf:{tmp_path}")
+    vocab, _ = pieces.vocab()
+    found = pieces.transform(b"the catsat\nq\n").decode().split("\n")
+    assert found == ["▁the ▁cat sat", "▁ <unk>", ""] and pieces.detokenize(found[0].split(" ")) == "the catsat"
+    assert begins_word(vocab)[[vocab.id(name) for name in ("▁the", "▁cat", "sat", "▁")]].tolist() == [
+        True,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_tokenisers_are_known_by_their_files(folders, tmp_path):
