@@ -345,7 +345,7 @@ def file_fingerprint(path: PathLike) -> str:
     digest = hashlib.sha256()
     root = Path(path)
     with explain_errors(path, "read"):
-        for file in sorted(root.iterdir()) if root.is_dir() else [root]:
+        for file in sorted(file for file in root.iterdir() if file.is_file()) if root.is_dir() else [root]:
             with open(file, "rb") as stream:
                 while block := stream.read(CHUNK_BYTES):
                     digest.update(block)

@@ -126,6 +126,7 @@ _ARTEFACT_READERS = {
     "infinigram": "lmmix.adaptive.infinigram_file:read_lmi",
 }
 _FOLDER_READERS = {"neural": "lmmix.neural.store:load_neural"}
+_HF_READER = "lmmix.neural.hf.folder:load_hf"
 _MIXTURE_READER = "lmmix.mix.mixture_file:load_mixture"
 _JSON_READERS = {"mixture": _MIXTURE_READER, "words": "lmmix.words.words_file:load_words"}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
@@ -141,9 +142,13 @@ _DUMP_EVENT = re.compile(rb"(?:^|\n)[ \t]+p\( [^ \t\n]+ \| ")
 FOLDER_CONFIG = "lmmix.json"
 """The file of a model folder that says of what kind it is."""
 
+HF_CONFIG = "config.json"
+"""The file by which the folder of a Hugging Face model is known."""
+
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words or a dump.
+    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words, a dump, or the folder
+    of a Hugging Face model, which is read from there alone: nothing is downloaded.
 
     ARPA files and dumps (`lmmix.dumps`) may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other
@@ -179,7 +184,9 @@ def load_count_table(path: PathLike, vocab: Vocab) -> Any:
 def _reader(path: Path) -> str:
     if path.is_dir():
         if not (path / FOLDER_CONFIG).is_file():
-            raise FormatError(f"{path}: this folder is no model (it has no {FOLDER_CONFIG})")
+            if (path / HF_CONFIG).is_file():
+                return _HF_READER
+            raise FormatError(f"{path}: this folder is no model (it has no {FOLDER_CONFIG} and no {HF_CONFIG})")
         return _by_kind(path, _FOLDER_READERS, read_json(path / FOLDER_CONFIG))
     with open_read(path) as stream:
         head = stream.read(HEAD_BYTES)

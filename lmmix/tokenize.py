@@ -6,6 +6,7 @@ Every tokeniser rewrites text into tokens parted by single spaces; from there on
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from lmmix.errors import InputError, SettingError
 from lmmix.fileio import file_fingerprint
 
 PIECES = "sentencepiece"
+HF = "hf"
 DIGEST_MARK = "#"
 
 SPACE_MARK = "\u2581"
@@ -115,23 +117,37 @@ _WITHOUT_FILE: dict[str, type[Tokenizer]] = {
 def full_name(name: str) -> str:
     """The name with the absolute path and a digest of the model file, if it names one. Raises InputError."""
     kind, _, place = name.partition(":")
-    if kind != PIECES or not place or DIGEST_MARK in place:
+    if kind not in _DIGESTS or not place or DIGEST_MARK in place:
         return name
-    if not Path(place).is_file():
-        raise InputError(f"{place}: cannot read: there is no such SentencePiece model")
-    return f"{PIECES}:{Path(place).absolute()}{DIGEST_MARK}{file_fingerprint(place)}"
+    return f"{kind}:{Path(place).absolute()}{DIGEST_MARK}{_DIGESTS[kind](place)}"
+
+
+def _sentencepiece_digest(path: str) -> str:
+    if not Path(path).is_file():
+        raise InputError(f"{path}: cannot read: there is no such SentencePiece model")
+    return file_fingerprint(path)
+
+
+def _hf_digest(folder: str) -> str:
+    from lmmix.hf_tokenizer import files_digest
+
+    return files_digest(folder)
+
+
+_DIGESTS: dict[str, Callable[[str], str]] = {PIECES: _sentencepiece_digest, HF: _hf_digest}
+"""The kinds of tokenisers that are read from files, and what names their content."""
 
 
 def is_full_name(name: str) -> bool:
     """Whether `full_name` gives names like this one, so that a file may hold it."""
     kind, _, place = name.partition(":")
-    return name in _WITHOUT_FILE or (kind == PIECES and DIGEST_MARK in place)
+    return name in _WITHOUT_FILE or (kind in _DIGESTS and DIGEST_MARK in place)
 
 
 def tokens_name(name: str) -> str:
     """What decides whether two tokenisers make the same tokens: the name, but for where a model file lies."""
     kind, _, place = name.partition(":")
-    return f"{kind}{DIGEST_MARK}{place.partition(DIGEST_MARK)[2]}" if kind == PIECES else name
+    return f"{kind}{DIGEST_MARK}{place.partition(DIGEST_MARK)[2]}" if kind in _DIGESTS else name
 
 
 def same_tokens(one: str, other: str) -> bool:
@@ -141,15 +157,23 @@ def same_tokens(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=8)
 def tokenizer(name: str) -> Tokenizer:
-    """The tokeniser called `whitespace`, `chars`, `bytes` or `sentencepiece:MODEL`. Raises SettingError, InputError."""
+    """The tokeniser called `whitespace`, `chars`, `bytes`, `sentencepiece:MODEL` or `hf:FOLDER`.
+
+    Raises SettingError, InputError, and for the last what `lmmix.hf_tokenizer` raises.
+    """
     if name in _WITHOUT_FILE:
         return _WITHOUT_FILE[name]()
     kind, _, place = name.partition(":")
-    if kind == PIECES and place:
-        path, _, digest = place.partition(DIGEST_MARK)
-        if digest and full_name(f"{PIECES}:{path}") != name:
-            raise InputError(
-                f"{path}: this SentencePiece model is not the one that the language model was trained with"
-            )
+    if kind not in _DIGESTS or not place:
+        raise SettingError(
+            f"no tokeniser is called {name!r}; there are whitespace, chars, bytes, sentencepiece:MODEL and hf:FOLDER"
+        )
+    path, _, digest = place.partition(DIGEST_MARK)
+    if digest and full_name(f"{kind}:{path}") != name:
+        thing = "SentencePiece model" if kind == PIECES else "tokeniser"
+        raise InputError(f"{path}: this {thing} is not the one that the language model was trained with")
+    if kind == PIECES:
         return SentencePieceTokenizer(path)
-    raise SettingError(f"no tokeniser is called {name!r}; there are whitespace, chars, bytes and sentencepiece:MODEL")
+    from lmmix.hf_tokenizer import HfTokenizer
+
+    return HfTokenizer(path)

@@ -112,9 +112,9 @@ def test_corpus_of_pieces_remembers_its_tokeniser_and_its_lines(model, tmp_path)
     assert corpus.n_sentences == len(LINES) + 1 and corpus.empty_lines == 1
 
 
-@pytest.mark.parametrize("name", ["", "words", "Whitespace", "sentencepiece", "sentencepiece:", "bpe:model"])
+@pytest.mark.parametrize("name", ["", "words", "Whitespace", "sentencepiece", "sentencepiece:", "bpe:model", "hf:"])
 def test_unknown_tokeniser_is_refused_with_those_there_are(name):
-    with pytest.raises(SettingError, match=f"{name!r}; there are whitespace, chars, bytes and sentencepiece:MODEL"):
+    with pytest.raises(SettingError, match=f"{name!r}; there are whitespace, chars, bytes, sentencepiece:MODEL and hf"):
         tokenizer(name)
 
 
