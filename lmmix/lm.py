@@ -147,8 +147,8 @@ HF_CONFIG = "config.json"
 
 
 def load(path: PathLike, tokenizer: str | None = None, threads: int | None = None) -> LanguageModel:
-    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words, a dump, or the folder
-    of a Hugging Face model, which is read from there alone: nothing is downloaded.
+    """The language model in `path`: ARPA, .lmx, .lmi, KenLM binary, neural folder, mixture, words, a dump, or the
+    folder of a Hugging Face model, which is read from there alone: nothing is downloaded.
 
     ARPA files and dumps (`lmmix.dumps`) may be compressed.
     `tokenizer` says what made the tokens of an ARPA file or a dump, which cannot say so (default: white space); other

@@ -65,8 +65,7 @@ def train_neural(
     device : str, optional
         `cpu`, `cuda` or `cuda:1`; by default the GPU if there is one.
     threads : int, optional
-        Threads of the CPU; by default one for a `hidden` below 256, which more threads help little and on a
-        busy machine hinder much, else all cores.
+        Threads of the CPU; by default one for a `hidden` below 256, which more threads help little, else all cores.
     max_minutes : float, optional
         Learning rate and training end by then. What is learned then depends on the speed of the machine.
     checkpoint : path, optional
