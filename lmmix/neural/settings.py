@@ -212,9 +212,9 @@ _CONVOLUTION_SIZES: dict[str, dict[str, Any]] = {
 
 # A step asks for a seventh of the words only, so it takes more epochs to learn as much.
 _MASKED_SIZES: dict[str, dict[str, Any]] = {
-    "tiny": {"epochs": 8, "learning_rate": 5e-3},
-    "small": {"embedding": 256, "hidden": 1024, "layers": 4, "epochs": 24, "learning_rate": 2e-3},
-    "medium": {"embedding": 384, "hidden": 1536, "layers": 8, "heads": 6, "epochs": 40, "learning_rate": 1e-3},
+    "tiny": {"epochs": 6, "learning_rate": 5e-3},
+    "small": {"embedding": 256, "hidden": 768, "layers": 3, "epochs": 12, "learning_rate": 2e-3},
+    "medium": {"embedding": 384, "hidden": 1536, "layers": 6, "heads": 6, "epochs": 40, "learning_rate": 1e-3},
 }
 
 ARCHITECTURES = {
