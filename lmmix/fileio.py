@@ -350,3 +350,23 @@ def file_fingerprint(path: PathLike) -> str:
                 while block := stream.read(CHUNK_BYTES):
                     digest.update(block)
     return digest.hexdigest()[:16]
+
+
+def file_entry(file: Path, folder: Path) -> dict[str, Any]:
+    """How a file in `folder` names another one."""
+    return {"path": os.path.relpath(file.absolute(), folder), "fingerprint": file_fingerprint(file)}
+
+
+def find_entered(entry: dict[str, Any], folder: Path, user: str, remedy: str) -> Path:
+    """The file that `file_entry` named; `user` is what needs it, `remedy` what to do if it has changed.
+
+    Raises InputError if it is not there, FormatError if it is another one.
+    """
+    name = str(entry["path"])
+    file = folder / name
+    with explain_errors(folder, f"use the file {name[:80]}"):
+        if not file.exists():
+            raise InputError(f"{file} is not there, which {user} needs")
+    if file_fingerprint(file) != entry["fingerprint"]:
+        raise FormatError(f"{file} has changed since {user} was made; {remedy}")
+    return file

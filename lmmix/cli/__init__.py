@@ -19,6 +19,7 @@ COMMANDS = {
     "count": "n-gram counts of texts, sums of count files",
     "ngram": "an n-gram model from texts",
     "neural": "a neural model from texts",
+    "adapt": "a network that follows the text it reads",
     "infinigram": "an unbounded n-gram model from texts, for mixing",
     "mix": "weights of a mixture on held-out text",
     "merge": "a linear mixture of n-gram models as one of them",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from lmmix.errors import EventSpaceError, FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, explain_errors, file_fingerprint, read_json, write_json
+from lmmix.fileio import PathLike, file_entry, find_entered, read_json, write_json
 from lmmix.lm import LanguageModel, described, load
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.union import WidenedModel, one_event_space
@@ -53,21 +52,9 @@ def _member_entry(member: LanguageModel, file: Path | None, folder: Path) -> dic
     return {**file_entry(file, folder), "tokenizer": member.vocab.tokenizer, "signature": member.signature}
 
 
-def file_entry(file: Path, folder: Path) -> dict[str, Any]:
-    """How a file is named in a mixture in `folder`."""
-    return {"path": os.path.relpath(file.absolute(), folder), "fingerprint": file_fingerprint(file)}
-
-
 def entered_file(entry: dict[str, Any], folder: Path) -> Path:
     """The file that `file_entry` named. Raises InputError if it is not there, FormatError if it is another one."""
-    name = str(entry["path"])
-    file = folder / name
-    with explain_errors(folder, f"use the file {name[:80]}"):
-        if not file.exists():
-            raise InputError(f"{file} is not there, which the mixture needs")
-    if file_fingerprint(file) != entry["fingerprint"]:
-        raise FormatError(f"{file} has changed since the mixture was made; find the weights again with lmmix mix")
-    return file
+    return find_entered(entry, folder, "the mixture", "find the weights again with lmmix mix")
 
 
 def load_mixture(path: PathLike, threads: int | None = None) -> Mixture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -76,11 +76,8 @@ class Scorer:
     def read_batch(self, batch: Batch, memory: Memory) -> None:
         """Texts side by side, a slab at a time, which go on from `memory`."""
         with torch.inference_mode():
-            for start in range(0, batch.inputs.shape[1], SLAB):
-                inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
-                features, memory = self.network(self._tensor(inputs), memory)
-                real = events != PADDING
-                self._note(features[torch.from_numpy(real)], places[real])
+            for features, places in read_slabs(self.network, batch, memory):
+                self._note(features, places)
 
     def read_shared(self, shared: SharedPrefixes, group: np.ndarray) -> None:
         """A group of sentences, every prefix once."""
@@ -103,4 +100,17 @@ class Scorer:
         self.progress(len(places))
 
     def _tensor(self, ids: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.network.device)
+        return _tensor(ids, self.network)
+
+
+def read_slabs(network: Network, batch: Batch, memory: Memory) -> Iterator[tuple[Tensor, np.ndarray]]:
+    """The features (m, embedding) in front of the events of a batch, and their places (m,), a slab at a time."""
+    for start in range(0, batch.inputs.shape[1], SLAB):
+        inputs, events, places = (array[:, start : start + SLAB] for array in batch[:3])
+        features, memory = network(_tensor(inputs, network), memory)
+        real = events != PADDING
+        yield features[torch.from_numpy(real)], places[real]
+
+
+def _tensor(ids: np.ndarray, network: Network) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(network.device)
