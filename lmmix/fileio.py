@@ -352,15 +352,13 @@ def file_fingerprint(path: PathLike) -> str:
     return digest.hexdigest()[:16]
 
 
-def file_entry(file: Path, folder: Path) -> dict[str, str]:
-    """How a file in `folder` names another file or folder: by relative path and content."""
+def file_entry(file: Path, folder: Path) -> dict[str, Any]:
+    """How a file in `folder` names another one."""
     return {"path": os.path.relpath(file.absolute(), folder), "fingerprint": file_fingerprint(file)}
 
 
-def entered_file(
-    entry: dict[str, Any], folder: Path, owner: str = "mixture", remedy: str = "find the weights again with lmmix mix"
-) -> Path:
-    """The file that `file_entry` named; messages call what names it `owner` and say what to do when it has changed.
+def find_entered(entry: dict[str, Any], folder: Path, user: str, remedy: str) -> Path:
+    """The file that `file_entry` named; `user` is what needs it, `remedy` what to do if it has changed.
 
     Raises InputError if it is not there, FormatError if it is another one.
     """
@@ -368,7 +366,7 @@ def entered_file(
     file = folder / name
     with explain_errors(folder, f"use the file {name[:80]}"):
         if not file.exists():
-            raise InputError(f"{file} is not there, which the {owner} needs")
+            raise InputError(f"{file} is not there, which {user} needs")
     if file_fingerprint(file) != entry["fingerprint"]:
-        raise FormatError(f"{file} has changed since the {owner} was made; {remedy}")
+        raise FormatError(f"{file} has changed since {user} was made; {remedy}")
     return file

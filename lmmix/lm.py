@@ -128,7 +128,13 @@ _ARTEFACT_READERS = {
 _FOLDER_READERS = {"neural": "lmmix.neural.store:load_neural"}
 _HF_READER = "lmmix.neural.hf.folder:load_hf"
 _MIXTURE_READER = "lmmix.mix.mixture_file:load_mixture"
-_JSON_READERS = {"mixture": _MIXTURE_READER, "words": "lmmix.words.words_file:load_words"}
+_ADAPTED_READER = "lmmix.neural.adaptation.adapted_file:load_adapted"
+_JSON_READERS = {
+    "mixture": _MIXTURE_READER,
+    "words": "lmmix.words.words_file:load_words",
+    "continuous-cache": _ADAPTED_READER,
+    "dynamic": _ADAPTED_READER,
+}
 _ARPA_READER = "lmmix.ngram.arpa:read_arpa"
 _KENLM_READER = "lmmix.ngram.kenlm:KenlmModel"
 _DUMP_READER = "lmmix.dumps:read_dump"

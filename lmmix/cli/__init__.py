@@ -20,6 +20,7 @@ COMMANDS = {
     "count": "n-gram counts of texts, sums of count files",
     "ngram": "an n-gram model from texts",
     "neural": "a neural model from texts",
+    "adapt": "a network that follows the text it reads",
     "infinigram": "an unbounded n-gram model from texts, for mixing",
     "words": "word probabilities from a model of pieces of words",
     "mix": "weights of a mixture on held-out text",

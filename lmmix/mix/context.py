@@ -14,13 +14,14 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
-from lmmix.fileio import PathLike, entered_file, file_entry
+from lmmix.fileio import PathLike, file_entry
 from lmmix.lm import LanguageModel, load_count_table
 from lmmix.mix.features import LONGEST, FeatureSet
 from lmmix.mix.gate import Gate
 from lmmix.mix.histories import NEEDED, Historian, Memory, offers
 from lmmix.mix.interpolated import InterpolatedMixture
 from lmmix.mix.mixture import MixtureState
+from lmmix.mix.mixture_file import entered_file
 from lmmix.parallel import cut
 
 logger = logging.getLogger("lmmix")

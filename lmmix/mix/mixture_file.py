@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmix.errors import EventSpaceError, FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, entered_file, file_entry, read_json, write_json
+from lmmix.fileio import PathLike, file_entry, find_entered, read_json, write_json
 from lmmix.lm import LanguageModel, described, load
 from lmmix.mix.mixture import Mixture
 from lmmix.mix.union import WidenedModel, one_event_space
@@ -50,6 +50,11 @@ def _member_entry(member: LanguageModel, file: Path | None, folder: Path) -> dic
         return {"description": describe(), "signature": member.signature}
     # Some files cannot say what made their tokens.
     return {**file_entry(file, folder), "tokenizer": member.vocab.tokenizer, "signature": member.signature}
+
+
+def entered_file(entry: dict[str, Any], folder: Path) -> Path:
+    """The file that `file_entry` named. Raises InputError if it is not there, FormatError if it is another one."""
+    return find_entered(entry, folder, "the mixture", "find the weights again with lmmix mix")
 
 
 def load_mixture(path: PathLike, threads: int | None = None) -> Mixture:

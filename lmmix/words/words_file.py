@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmmix.errors import EventSpaceError, FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, entered_file, file_entry, read_json, write_json
+from lmmix.fileio import PathLike, file_entry, find_entered, read_json, write_json
 from lmmix.lm import load
 from lmmix.vocab import SPECIALS, Vocab
 from lmmix.words.model import WordModel
@@ -61,8 +61,8 @@ def _made(content: dict[str, Any], folder: Path) -> WordModel:
     if isinstance(words, list):
         vocab = Vocab.from_words(words)
     else:
-        vocab = Vocab.read(entered_file(words, folder, "model of words", REMEDY))
+        vocab = Vocab.read(find_entered(words, folder, "the model of words", REMEDY))
     if vocab.fingerprint != content["fingerprint"]:
         raise FormatError("its words are not those that it was made for; " + REMEDY)
-    file = entered_file(content["model"], folder, "model of words", REMEDY)
+    file = find_entered(content["model"], folder, "the model of words", REMEDY)
     return WordModel(load(file, content["model"]["tokenizer"]), vocab)
