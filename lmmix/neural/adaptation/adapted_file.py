@@ -10,6 +10,7 @@ from lmmix.errors import FormatError, InputError, SettingError
 from lmmix.fileio import PathLike, file_entry, find_entered, read_json, write_json
 from lmmix.neural.adaptation.continuous_cache import ContinuousCache
 from lmmix.neural.adaptation.dynamic import DynamicEvaluation
+from lmmix.neural.adaptation.features import check_network
 from lmmix.neural.store import load_neural
 
 VERSION = 1
@@ -45,7 +46,7 @@ def load_adapted(path: PathLike) -> Adapted:
             raise FormatError(f"version {content['version']!r}; this lmmix reads version {VERSION}")
         folder = Path(path).absolute().parent
         network = find_entered(content["network"], folder, "the adapted network", "use lmmix adapt again")
-        return _KINDS[content["kind"]](load_neural(network), **content["settings"])
+        return _KINDS[content["kind"]](check_network(load_neural(network)), **content["settings"])
     except (InputError, SettingError) as error:
         kind = InputError if type(error) is InputError else FormatError
         raise kind(f"{path}: {error}") from None
