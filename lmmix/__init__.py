@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
     from lmmix.ngram.settings import SmoothingSettings
+    from lmmix.pieces import train_pieces
     from lmmix.sampling import sample, top_k
     from lmmix.score import perplexity
     from lmmix.scratch import Scratch
     from lmmix.vocab import Vocab
+    from lmmix.words.model import WordModel
 
 _HOMES = {
     "CacheModel": "lmmix.adaptive.cache",
@@ -39,6 +41,7 @@ _HOMES = {
     "LmmixError": "lmmix.errors",
     "Mixture": "lmmix.mix.mixture",
     "Vocab": "lmmix.vocab",
+    "WordModel": "lmmix.words.model",
     "fit_em": "lmmix.mix.em",
     "fit_mixture": "lmmix.mixing",
     "LinearMixture": "lmmix.mix.linear",
@@ -52,6 +55,7 @@ _HOMES = {
     "train_infinigram": "lmmix.adaptive.infinigram",
     "train_neural": "lmmix.neural.training.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "train_pieces": "lmmix.pieces",
     "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",
     "SmoothingSettings": "lmmix.ngram.settings",
@@ -69,6 +73,7 @@ __all__ = [
     "Scratch",
     "SmoothingSettings",
     "Vocab",
+    "WordModel",
     "fit_em",
     "fit_mixture",
     "load",
@@ -82,6 +87,7 @@ __all__ = [
     "train_infinigram",
     "train_neural",
     "train_ngram",
+    "train_pieces",
 ]
 
 
