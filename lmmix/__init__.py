@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from lmmix.ngram.merge import merge_models
     from lmmix.ngram.prune import prune_entropy
     from lmmix.ngram.settings import SmoothingSettings
+    from lmmix.pieces import train_pieces
     from lmmix.sampling import sample, top_k
     from lmmix.score import perplexity
     from lmmix.scratch import Scratch
     from lmmix.vocab import Vocab
+    from lmmix.words.model import WordModel
 
 _HOMES = {
     "CacheModel": "lmmix.adaptive.cache",
@@ -40,6 +42,7 @@ _HOMES = {
     "LmmixError": "lmmix.errors",
     "Mixture": "lmmix.mix.mixture",
     "Vocab": "lmmix.vocab",
+    "WordModel": "lmmix.words.model",
     "approximate": "lmmix.approximation",
     "fit_em": "lmmix.mix.em",
     "fit_mixture": "lmmix.mixing",
@@ -54,6 +57,7 @@ _HOMES = {
     "train_infinigram": "lmmix.adaptive.infinigram",
     "train_neural": "lmmix.neural.training.train",
     "train_ngram": "lmmix.ngram.estimate",
+    "train_pieces": "lmmix.pieces",
     "merge_models": "lmmix.ngram.merge",
     "prune_entropy": "lmmix.ngram.prune",
     "SmoothingSettings": "lmmix.ngram.settings",
@@ -71,6 +75,7 @@ __all__ = [
     "Scratch",
     "SmoothingSettings",
     "Vocab",
+    "WordModel",
     "approximate",
     "fit_em",
     "fit_mixture",
@@ -85,6 +90,7 @@ __all__ = [
     "train_infinigram",
     "train_neural",
     "train_ngram",
+    "train_pieces",
 ]
 
 
