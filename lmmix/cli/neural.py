@@ -23,8 +23,9 @@ from lmmix.cli.common import (
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @output_option
 @click.option("--valid", required=True, multiple=True, metavar="TEXT", help="Text that says when to stop.")
-@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help="rnn, gru, lstm.")
-@click.option("--size", default="tiny", show_default=True, metavar="NAME", help="tiny, small or medium.")
+@click.option("--arch", metavar="NAME", help="rnn, gru, lstm; default: lstm.")
+@click.option("--size", metavar="NAME", help="tiny, small or medium; default: tiny.")
+@click.option("--start-from", metavar="DIR", help="Go on from this network, in its words and shape, more slowly.")
 @click.option("--context", metavar="NAME", help="sentence (each starts from nothing) or document; default: sentence.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, as hidden=300.")
@@ -44,6 +45,7 @@ def command(
     output: str,
     valid: tuple[str, ...],
     vocab: str | None,
+    start_from: str | None,
     tokenizer: str,
     errors: str,
     replace_specials: bool,
@@ -56,16 +58,22 @@ def command(
     \b
     lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
+    lmmix neural ours.txt -o fitted --valid ours_valid.txt --start-from lstm
     """
     from lmmix.corpus import read_corpus
     from lmmix.fileio import check_folder_target
-    from lmmix.lm import FOLDER_CONFIG
+    from lmmix.lm import FOLDER_CONFIG, load
     from lmmix.neural.training.train import train_neural
     from lmmix.vocab import Vocab
 
     check_folder_target(output, FOLDER_CONFIG)
-    parsed = _parsed(overrides, {*settings, "corpus", "valid"})
+    parsed = _parsed(overrides, {*settings, "corpus", "valid", "start_from"})
     words = Vocab.read(vocab, tokenizer) if vocab else None
+    if start_from is not None:
+        settings["start_from"] = model = load(start_from)
+        if words is not None:
+            words.check_same_events(model.vocab, str(vocab), start_from)
+        words, tokenizer = model.vocab, model.vocab.tokenizer
     reading = {"tokenizer": tokenizer, "errors": errors, "replace_specials": replace_specials}
     corpus = read_corpus(texts, words, **reading)  # type: ignore[arg-type]
     held_out = read_corpus(valid, corpus.vocab, **reading)  # type: ignore[arg-type]
@@ -74,6 +82,9 @@ def command(
     if as_json:
         print_json({"signature": model.signature, "training": model.training})
     else:
+        if start_from is not None:
+            before, after = (model.training[name] for name in ("ppl_before", "valid_ppl"))
+            click.echo(f"validation perplexity: {before:.3f} before, {after:.3f} now")
         click.echo(f"{output}: {model.signature}")
 
 

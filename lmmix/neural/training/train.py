@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -20,10 +21,13 @@ from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
 from lmmix.neural.settings import make_settings
+from lmmix.neural.training.fine_tuning import fine_tuning
 from lmmix.neural.training.objective import NextWord
 from lmmix.neural.training.settings import TrainSettings
 from lmmix.neural.training.streams import Streams
 from lmmix.neural.training.trainer import Source, Trainer
+
+logger = logging.getLogger("lmmix")
 
 ONE_THREAD_BELOW = 256
 """Size of the hidden layer from which on training uses all cores by default."""
@@ -33,8 +37,9 @@ def train_neural(
     corpus: Corpus,
     valid: Corpus,
     *,
-    arch: str = "lstm",
-    size: str = "tiny",
+    arch: str | None = None,
+    size: str | None = None,
+    start_from: NeuralModel | None = None,
     epochs: int | None = None,
     seed: int = 1,
     device: str | None = None,
@@ -46,17 +51,21 @@ def train_neural(
 ) -> NeuralModel:
     """Train a network on `corpus` and keep the weights of the epoch that predicts `valid` best.
 
-    The vocabulary is that of `corpus`. The same arguments on the same machine give the same weights bit for
-    bit, unless `max_minutes` is given.
+    The vocabulary is that of `corpus`, or of `start_from`. The same arguments on the same machine give the same
+    weights bit for bit, unless `max_minutes` is given.
 
     Parameters
     ----------
     corpus, valid : Corpus
         The text to learn from, and the text that says when to stop; `valid` may have another vocabulary.
-    arch : str
-        The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`.
-    size : {"tiny", "small", "medium"}
-        Names a set of settings (`lmmix.neural.settings.ARCHITECTURES`); `overrides` change single ones.
+    arch : str, optional
+        The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`; default: lstm.
+    size : {"tiny", "small", "medium"}, optional
+        Names a set of settings (`lmmix.neural.settings.ARCHITECTURES`); `overrides` change single ones. Default: tiny.
+    start_from : NeuralModel, optional
+        A network to go on from instead of one drawn by chance; it gives vocabulary, architecture, shape and, where
+        nothing else is said, context. The learning rate is by default a tenth of that it was trained with. Should no
+        epoch predict `valid` better, the result has its weights.
     epochs : int, optional
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
     seed : int
@@ -86,7 +95,12 @@ def train_neural(
     LmmixError
         The loss is no longer a number.
     """
-    shape, settings = make_settings(arch, size, {**overrides, "epochs": epochs})
+    overrides["epochs"] = epochs
+    if start_from is not None:
+        overrides = fine_tuning(start_from, arch, size, overrides)
+        arch, corpus = start_from.network.arch, corpus.recode(start_from.vocab)
+    arch = arch or "lstm"
+    shape, settings = make_settings(arch, size or "tiny", overrides)
     _check_run(seed, max_minutes)
     for name, text in (("training", corpus), ("validation", valid)):
         if not text.n_sentences:
@@ -96,12 +110,17 @@ def train_neural(
         threads = 1
     with torch_threads(threads), seeded(seed, place):
         network = make_network(arch, shape, len(corpus.vocab))
-        network.initialise(torch.from_numpy(corpus.word_counts()))
+        if start_from is None:
+            network.initialise(torch.from_numpy(corpus.word_counts()))
+        else:
+            network.load_state_dict(start_from.network.state_dict())
         trainer = _trainer(network.to(place), corpus, valid.recode(corpus.vocab), settings, seed, max_minutes)
-        identity = _identity(network, corpus, valid, settings, seed)
+        before = _before(trainer, start_from)
+        identity = {**_identity(network, corpus, valid, settings, seed), **before}
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
-        network.load_state_dict(trainer.best)
-    return NeuralModel(network, corpus.vocab, settings.context, _record(trainer, settings, seed))
+        record = {**_record(trainer, settings, seed), **before}
+        network.load_state_dict(_kept(trainer, record, start_from))
+    return NeuralModel(network, corpus.vocab, settings.context, record)
 
 
 def _trainer(
@@ -117,6 +136,22 @@ def _trainer(
         return perplexity(float(logp.sum()), len(logp))
 
     return Trainer(objective, _source(corpus, settings), validate, settings, seed, max_minutes)
+
+
+def _before(trainer: Trainer, start_from: NeuralModel | None) -> dict[str, Any]:
+    """Where fine-tuning begins."""
+    if start_from is None:
+        return {}
+    return {"start_from": start_from.signature, "ppl_before": trainer.validate()}
+
+
+def _kept(trainer: Trainer, record: dict[str, Any], start_from: NeuralModel | None) -> dict[str, torch.Tensor]:
+    """The weights of the best epoch, or those before the first if none was better."""
+    if start_from is None or record["valid_ppl"] < record["ppl_before"]:
+        return trainer.best
+    logger.warning("the validation text got no better, so the network stays as it was; try a lower learning_rate")
+    record["valid_ppl"], record["best_epoch"] = record["ppl_before"], 0
+    return start_from.network.state_dict()
 
 
 def _source(corpus: Corpus, settings: TrainSettings) -> Source:
