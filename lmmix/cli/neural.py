@@ -25,8 +25,9 @@ from lmmix.neural.settings import ARCHITECTURES
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
 @output_option
 @click.option("--valid", required=True, multiple=True, metavar="TEXT", help="Text that says when to stop.")
-@click.option("--arch", default="lstm", show_default=True, metavar="NAME", help=", ".join(ARCHITECTURES) + ".")
-@click.option("--size", default="tiny", show_default=True, metavar="NAME", help="tiny, small or medium.")
+@click.option("--arch", metavar="NAME", help=", ".join(ARCHITECTURES) + "; default: lstm.")
+@click.option("--size", metavar="NAME", help="tiny, small or medium; default: tiny.")
+@click.option("--start-from", metavar="DIR", help="Go on from this network, in its words and shape, more slowly.")
 @click.option("--context", metavar="NAME", help="sentence (each starts from nothing) or document; default: sentence.")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the text; default: as the size says.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Override a setting, as hidden=300.")
@@ -51,6 +52,7 @@ def command(
     valid: tuple[str, ...],
     teacher: str | None,
     vocab: str | None,
+    start_from: str | None,
     tokenizer: str,
     errors: str,
     replace_specials: bool,
@@ -64,6 +66,7 @@ def command(
     lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
     lmmix neural train.txt -o small --valid valid.txt --teacher mix.json --soft-weight 0.7
+    lmmix neural ours.txt -o fitted --valid ours_valid.txt --start-from lstm
     torchrun --nproc-per-node 2 -m lmmix neural train.txt -o lstm --valid valid.txt
     """
     from lmmix.corpus import read_corpus
@@ -74,9 +77,14 @@ def command(
     from lmmix.vocab import Vocab
 
     check_folder_target(output, FOLDER_CONFIG)
-    parsed = _parsed(overrides, {*settings, "corpus", "valid", "teacher"})
-    master = load(teacher, tokenizer_of_counts(tokenizer), settings["threads"]) if teacher else None
-    words = Vocab.read(vocab, tokenizer) if vocab else master.vocab if master else None
+    parsed = _parsed(overrides, {*settings, "corpus", "valid", "teacher", "start_from"})
+    models = {
+        name: load(path, tokenizer_of_counts(tokenizer), settings["threads"])
+        for name, path in (("start_from", start_from), ("teacher", teacher))
+        if path is not None
+    }
+    # Whose words the network has: those that were asked for, or those of a model that it learns from.
+    words = Vocab.read(vocab, tokenizer) if vocab else next((model.vocab for model in models.values()), None)
     reading = {
         "tokenizer": words.tokenizer if words else tokenizer,
         "errors": errors,
@@ -84,13 +92,16 @@ def command(
     }
     corpus = read_corpus(texts, words, **reading)  # type: ignore[arg-type]
     held_out = read_corpus(valid, corpus.vocab, **reading)  # type: ignore[arg-type]
-    model = train_neural(corpus, held_out, teacher=master, **settings, **parsed)
+    model = train_neural(corpus, held_out, **models, **settings, **parsed)
     if process_rank():
         return
     model.save(output)
     if as_json:
         print_json({"signature": model.signature, "training": model.training})
     else:
+        if start_from is not None:
+            before, after = (model.training[name] for name in ("ppl_before", "valid_ppl"))
+            click.echo(f"validation perplexity: {before:.3f} before, {after:.3f} now")
         click.echo(f"{output}: {model.signature}")
 
 

@@ -334,6 +334,11 @@ def make_settings(arch: str, size: str, overrides: dict[str, Any]) -> tuple[Netw
     return network, training
 
 
+def network_rates() -> set[str]:
+    """The settings of networks that matter in training only: parts that are left out by chance."""
+    return {name for name, rule in _ALLOWED.items() if rule is PART}
+
+
 def check_network(settings: NetworkSettings) -> None:
     """Raise SettingError for the first value that is not allowed."""
     check_settings(settings, _ALLOWED)

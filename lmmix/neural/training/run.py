@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,14 +11,14 @@ from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
 from lmmix.lm import LanguageModel
-from lmmix.neural.backend import choose_precision
+from lmmix.neural.backend import choose_precision, torch
 from lmmix.neural.batches import Sentences
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
-from lmmix.neural.networks.network import Network
+from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import find_architecture, find_class
+from lmmix.neural.settings import NetworkSettings, find_architecture, find_class
 from lmmix.neural.training.distillation import Distillation
 from lmmix.neural.training.objective import Objective
 from lmmix.neural.training.processes import Processes
@@ -26,6 +27,8 @@ from lmmix.neural.training.streams import Streams
 from lmmix.neural.training.teacher import ask_teacher, check_teacher
 from lmmix.neural.training.trainer import Source, Trainer
 from lmmix.vocab import EOS, UNK
+
+logger = logging.getLogger("lmmix")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Run:
     settings : TrainSettings
     seed : int
     teacher : LanguageModel, optional
+    start_from : NeuralModel, optional
+        The network whose training goes on.
     """
 
     corpus: Corpus
@@ -46,6 +51,7 @@ class Run:
     settings: TrainSettings
     seed: int
     teacher: LanguageModel | None = None
+    start_from: NeuralModel | MaskedModel | None = None
 
     def check(self, overrides: dict[str, Any]) -> None:
         """Raise InputError, EventSpaceError or SettingError for what cannot be; `overrides` are what the user set."""
@@ -57,6 +63,15 @@ class Run:
             raise SettingError(f"{given[0]} means something only with a teacher; give one, or leave it out")
         _check_text("training", self.corpus)
         _check_text("validation", self.valid)
+
+    def network(self, arch: str, shape: NetworkSettings) -> Network:
+        """The network with its first weights."""
+        network = make_network(arch, shape, len(self.corpus.vocab))
+        if self.start_from is None:
+            network.initialise(torch.from_numpy(self.corpus.word_counts()))
+        else:
+            network.load_state_dict(self.start_from.network.state_dict())
+        return network
 
     def objective(self, network: Network) -> Objective:
         """What makes the network learn. Raises SettingError for a network that cannot learn from a teacher."""
@@ -74,14 +89,14 @@ class Run:
         self, network: Network, group: Processes, max_minutes: float | None, checkpoint_seconds: float
     ) -> Trainer:
         """The loop that trains `network`."""
-
-        def validate() -> float:
-            return self.model(network).validation_perplexity(self.valid)
-
-        objective = self.objective(network)
+        objective, validate = self.objective(network), lambda: self.perplexity(network)
         return Trainer(
             objective, self.source(), validate, self.settings, self.seed, group, max_minutes, checkpoint_seconds
         )
+
+    def perplexity(self, network: Network) -> float:
+        """Validation perplexity of the network as it is."""
+        return self.model(network).validation_perplexity(self.valid)
 
     def source(self) -> Source:
         """Where the batches come from."""
@@ -108,19 +123,35 @@ class Run:
             "vocabulary": self.corpus.vocab.fingerprint,
             "text": text.hexdigest()[:16],
             "teacher": self.teacher.signature if self.teacher else None,
+            "start_from": self.start_from.signature if self.start_from else None,
         }
 
-    def record(self, trainer: Trainer) -> dict[str, Any]:
-        """How a model came about, as it is stored with it; without times, so that equal runs give equal files."""
+    def trained(self, network: Network, trainer: Trainer, before: float) -> NeuralModel | MaskedModel:
+        """The model of the best epoch and how it came about, without times, so that equal runs give equal files.
+
+        `before` is the validation perplexity before the first epoch, infinite for weights drawn by chance; if no epoch
+        was better, the model has the weights from then.
+        """
         best, columns = trainer.best_epoch(), ("epoch", "train_loss", "valid_ppl")
-        return {
+        record = {
             **asdict(self.settings),
             "teacher": self.teacher.signature if self.teacher else None,
             "seed": self.seed,
             "best_epoch": best + 1,
             "valid_ppl": trainer.epochs[best]["valid_ppl"],
-            "history": [{key: record[key] for key in columns} for record in trainer.epochs],
+            "history": [{key: epoch[key] for key in columns} for epoch in trainer.epochs],
         }
+        weights = trainer.best
+        if self.start_from is not None:
+            record |= {"start_from": self.start_from.signature, "ppl_before": before}
+            if record["valid_ppl"] >= before:
+                logger.warning(
+                    "the validation text got no better, so the network stays as it was; try a lower learning_rate"
+                )
+                record |= {"valid_ppl": before, "best_epoch": 0}
+                weights = self.start_from.network.state_dict()
+        network.load_state_dict(weights)
+        return self.model(network, record)
 
 
 def _check_text(name: str, text: Corpus) -> None:

@@ -11,11 +11,11 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
-from lmmix.neural.backend import seeded, torch, torch_threads
+from lmmix.neural.backend import seeded, torch_threads
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
-from lmmix.neural.networks.network import make_network
 from lmmix.neural.settings import NetworkSettings, make_settings
+from lmmix.neural.training.fine_tuning import fine_tuning
 from lmmix.neural.training.memory import check_memory
 from lmmix.neural.training.processes import join_processes, local_processes
 from lmmix.neural.training.run import Run
@@ -29,8 +29,9 @@ def train_neural(
     corpus: Corpus,
     valid: Corpus,
     *,
-    arch: str = "lstm",
-    size: str = "tiny",
+    arch: str | None = None,
+    size: str | None = None,
+    start_from: NeuralModel | None = None,
     epochs: int | None = None,
     seed: int = 1,
     teacher: LanguageModel | None = None,
@@ -44,18 +45,22 @@ def train_neural(
 ) -> NeuralModel | MaskedModel:
     """Train a network on `corpus` and keep the weights of the epoch that predicts `valid` best.
 
-    The vocabulary is that of `corpus`. The same arguments on the same machine give the same weights bit for
-    bit, unless `max_minutes` is given. Under torchrun each process calls this with the same arguments, learns from its
-    share of every batch and gets the same model; the first writes the files (see `training.processes`).
+    The vocabulary is that of `corpus`, or of `start_from`. The same arguments on the same machine give the same
+    weights bit for bit, unless `max_minutes` is given. Under torchrun each process calls this with the same arguments,
+    learns from its share of every batch and gets the same model; the first writes the files (`training.processes`).
 
     Parameters
     ----------
     corpus, valid : Corpus
         The text to learn from, and the text that says when to stop; `valid` may have another vocabulary.
-    arch : str
-        The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`.
-    size : {"tiny", "small", "medium"}
-        Names a set of settings (`lmmix.neural.settings.ARCHITECTURES`); `overrides` change single ones.
+    arch : str, optional
+        The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`; default: lstm.
+    size : {"tiny", "small", "medium"}, optional
+        Names a set of settings (`lmmix.neural.settings.ARCHITECTURES`); `overrides` change single ones. Default: tiny.
+    start_from : NeuralModel, optional
+        A network to go on from instead of one drawn by chance; it gives vocabulary, architecture, shape and, where
+        nothing else is said, context. The learning rate is by default a tenth of that it was trained with. Should no
+        epoch predict `valid` better, the result has its weights.
     epochs : int, optional
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
     seed : int
@@ -86,20 +91,24 @@ def train_neural(
     LmmixError
         The loss is no longer a number. The checkpoint is then still that of the last good step.
     """
-    shape, settings = make_settings(arch, size, {**overrides, "epochs": epochs})
+    overrides["epochs"] = epochs
+    if start_from is not None:
+        overrides = fine_tuning(start_from, arch, size, overrides)
+        arch, corpus = start_from.network.arch, corpus.recode(start_from.vocab)
+    arch = arch or "lstm"
+    shape, settings = make_settings(arch, size or "tiny", overrides)
     _check_files(max_minutes, checkpoint_seconds, checkpoint, log)
-    run = Run(corpus, valid.recode(corpus.vocab), settings, seed, teacher)
+    run = Run(corpus, valid.recode(corpus.vocab), settings, seed, teacher, start_from)
     run.check(overrides)
     group = join_processes(device)
     check_memory(arch, shape, settings, len(corpus.vocab), group.device)
     with torch_threads(_threads(threads, shape)), seeded(seed, group.device):
-        network = make_network(arch, shape, len(corpus.vocab))
-        network.initialise(torch.from_numpy(corpus.word_counts()))
-        trainer = run.trainer(network.to(group.device), group, max_minutes, checkpoint_seconds)
+        network = run.network(arch, shape).to(group.device)
+        trainer = run.trainer(network, group, max_minutes, checkpoint_seconds)
         identity = {**run.identity(network), "processes": group.ranks}
+        before = run.perplexity(network) if start_from is not None else math.inf
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
-        network.load_state_dict(trainer.best)
-    return run.model(network, run.record(trainer))
+        return run.trained(network, trainer, before)
 
 
 def _threads(threads: int | None, shape: NetworkSettings) -> int:
