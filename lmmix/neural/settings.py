@@ -271,7 +271,7 @@ _TRANSFORMER_SIZES: dict[str, dict[str, Any]] = {
         "layers": 4,
         "dropout": 0.3,
         "epochs": 8,
-        "learning_rate": 2e-3,
+        "learning_rate": 2.5e-3,
     },
     "medium": {
         "embedding": 384,
@@ -280,7 +280,7 @@ _TRANSFORMER_SIZES: dict[str, dict[str, Any]] = {
         "heads": 6,
         "dropout": 0.4,
         "epochs": 16,
-        "learning_rate": 1e-3,
+        "learning_rate": 1.5e-3,
         "samples": 2500,
     },
 }
