@@ -94,7 +94,7 @@ def test_conforms_alone_and_in_a_mixture_with_an_ngram_model(model, corpus):
 
 def test_is_a_language_model(model, corpus):
     assert isinstance(model, LanguageModel)
-    assert "arch:lstm|embedding:8|dropout:0.1|hidden:12|layers:2|" in model.signature
+    assert "arch:lstm|embedding:8|dropout:0.1|softmax:full|hidden:12|layers:2|" in model.signature
     assert f"vocab:{corpus.vocab.fingerprint}" in model.signature
     assert "\n" not in model.signature
 

@@ -78,13 +78,15 @@ def command(
 
     check_folder_target(output, FOLDER_CONFIG)
     parsed = _parsed(overrides, {*settings, "corpus", "valid", "teacher", "start_from"})
-    models = {
+    models: dict[str, Any] = {
         name: load(path, tokenizer_of_counts(tokenizer), settings["threads"])
         for name, path in (("start_from", start_from), ("teacher", teacher))
         if path is not None
     }
-    # Whose words the network has: those that were asked for, or those of a model that it learns from.
+    # The words of the network: those that were asked for, or those of a model that it learns from.
     words = Vocab.read(vocab, tokenizer) if vocab else next((model.vocab for model in models.values()), None)
+    if words is not None and start_from is not None:
+        words.check_same_events(models["start_from"].vocab, str(vocab), start_from)
     reading = {
         "tokenizer": words.tokenizer if words else tokenizer,
         "errors": errors,
