@@ -67,6 +67,10 @@ class TestMixture:
         mixture = ContextMixture(models[:2], None, ("counts", "likelihood"), None, counted)
         mixture.gate = random_gate(mixture)
         check_language_model(mixture, corpus)
+        state = mixture.advance(mixture.start(3), corpus.ids[:3])[1]
+        rows = np.array([2, 0, 2, 1])
+        some = mixture.distribution(mixture.take(state, rows))
+        np.testing.assert_array_equal(some, mixture.distribution(state)[rows])
 
     def test_in_a_mixture_conforms(self, models: list[BackoffModel], corpus: Corpus) -> None:
         inner = ContextMixture(models[:2], None, PLAIN)
