@@ -11,6 +11,7 @@ pytest.importorskip("safetensors")
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError, SettingError  # noqa: E402
+from lmmix.neural.training.checkpoint import save_checkpoint  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402
 from lmmix.neural.training.trainer import Trainer  # noqa: E402
 
@@ -122,6 +123,21 @@ def test_checkpoint_of_another_run(tmp_path):
         train_neural(TEXT, VALID, arch="gru", checkpoint=checkpoint, **{**SETTINGS, "epochs": 1})
     with pytest.raises(SettingError, match="text was"):
         train_neural(TEXT, TEXT, checkpoint=checkpoint, **{**SETTINGS, "epochs": 1})
+
+
+def test_interrupted_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "run.ckpt"
+    train_neural(TEXT, VALID, checkpoint=checkpoint, **{**SETTINGS, "epochs": 1})
+    before = checkpoint.read_bytes()
+
+    def save(tensors, metadata):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmmix.neural.training.checkpoint.safetensors.save", save)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(checkpoint, {}, {}, {})
+    assert checkpoint.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 @pytest.mark.parametrize("end", [7, 100, 1000, -1])
