@@ -147,7 +147,7 @@ def test_every_history_is_looked_at_once(small: list[LanguageModel]) -> None:
     read = Expectations(small, dev)
     blocks = list(read.blocks())
     places = np.concatenate([block.places for block in blocks])
-    assert len(read._begin) > 10 and sorted(places) == list(range(len(dev.ids)))
+    assert len(read._stretches) > 10 and sorted(places) == list(range(len(dev.ids)))
     words = np.concatenate([block.words for block in blocks])
     np.testing.assert_array_equal(words, dev.recode(small[0].vocab).ids[places])
     p = np.concatenate([block.p[2, np.arange(len(block.words)), block.words] for block in blocks])
