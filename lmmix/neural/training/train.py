@@ -45,7 +45,8 @@ def train_neural(
 ) -> NeuralModel | MaskedModel:
     """Train a network on `corpus` and keep the weights of the epoch that predicts `valid` best.
 
-    The vocabulary is that of `corpus`. The same arguments on the same machine give the same weights bit for
+    The result is what the architecture makes: a `MaskedModel` of `masked`, else a `NeuralModel`. The vocabulary is that
+    of `corpus`. The same arguments on the same machine give the same weights bit for
     bit, unless `max_minutes` is given.
 
     Parameters
