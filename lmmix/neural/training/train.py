@@ -20,8 +20,8 @@ from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import make_settings
-from lmmix.neural.training.fine_tuning import fine_tuning
+from lmmix.neural.settings import NetworkSettings, make_settings
+from lmmix.neural.training.fine_tuning import run_settings
 from lmmix.neural.training.objective import NextWord
 from lmmix.neural.training.settings import TrainSettings
 from lmmix.neural.training.streams import Streams
@@ -61,11 +61,10 @@ def train_neural(
     arch : str, optional
         The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`; default: lstm.
     size : {"tiny", "small", "medium"}, optional
-        Names a set of settings (`lmmix.neural.settings.ARCHITECTURES`); `overrides` change single ones. Default: tiny.
+        Names a set of settings (default: tiny) of which `overrides` change single ones.
     start_from : NeuralModel, optional
-        A network to go on from instead of one drawn by chance; it gives vocabulary, architecture, shape and, where
-        nothing else is said, context. The learning rate is by default a tenth of that it was trained with. Should no
-        epoch predict `valid` better, the result has its weights.
+        A network to go on from, in its words and shape and by default its context, at a tenth of its learning rate.
+        Should no epoch predict `valid` better, the result has its weights.
     epochs : int, optional
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
     seed : int
@@ -81,8 +80,7 @@ def train_neural(
         File that is written every minute and after every epoch. If it is there already, training goes on from it, and
         ends as if it had never stopped.
     log : path, optional
-        File of JSON lines, one an epoch: epoch, train_loss (nats an event), valid_ppl, learning_rate,
-        tokens_per_second, seconds.
+        JSON lines, one an epoch: epoch, train_loss (nats), valid_ppl, learning_rate, tokens_per_second, seconds.
     **overrides
         Any field of the architecture's settings or of `TrainSettings`.
 
@@ -95,25 +93,14 @@ def train_neural(
     LmmixError
         The loss is no longer a number.
     """
-    overrides["epochs"] = epochs
+    arch, size, overrides = run_settings(start_from, arch, size, {**overrides, "epochs": epochs})
+    shape, settings = make_settings(arch, size, overrides)
     if start_from is not None:
-        overrides = fine_tuning(start_from, arch, size, overrides)
-        arch, corpus = start_from.network.arch, corpus.recode(start_from.vocab)
-    arch = arch or "lstm"
-    shape, settings = make_settings(arch, size or "tiny", overrides)
-    _check_run(seed, max_minutes)
-    for name, text in (("training", corpus), ("validation", valid)):
-        if not text.n_sentences:
-            raise InputError(f"the {name} text has no sentence")
+        corpus = corpus.recode(start_from.vocab)
+    _check_run(corpus, valid, seed, max_minutes)
     place = choose_device(device)
-    if threads is None and getattr(shape, "hidden", ONE_THREAD_BELOW) < ONE_THREAD_BELOW:
-        threads = 1
-    with torch_threads(threads), seeded(seed, place):
-        network = make_network(arch, shape, len(corpus.vocab))
-        if start_from is None:
-            network.initialise(torch.from_numpy(corpus.word_counts()))
-        else:
-            network.load_state_dict(start_from.network.state_dict())
+    with torch_threads(_threads(threads, shape)), seeded(seed, place):
+        network = _begun(make_network(arch, shape, len(corpus.vocab)), corpus, start_from)
         trainer = _trainer(network.to(place), corpus, valid.recode(corpus.vocab), settings, seed, max_minutes)
         before = _before(trainer, start_from)
         identity = {**_identity(network, corpus, valid, settings, seed), **before}
@@ -121,6 +108,11 @@ def train_neural(
         record = {**_record(trainer, settings, seed), **before}
         network.load_state_dict(_kept(trainer, record, start_from))
     return NeuralModel(network, corpus.vocab, settings.context, record)
+
+
+def _threads(threads: int | None, shape: NetworkSettings) -> int | None:
+    small = getattr(shape, "hidden", ONE_THREAD_BELOW) < ONE_THREAD_BELOW
+    return 1 if threads is None and small else threads
 
 
 def _trainer(
@@ -136,6 +128,15 @@ def _trainer(
         return perplexity(float(logp.sum()), len(logp))
 
     return Trainer(objective, _source(corpus, settings), validate, settings, seed, max_minutes)
+
+
+def _begun(network: Network, corpus: Corpus, start_from: NeuralModel | None) -> Network:
+    """The network with its first weights."""
+    if start_from is None:
+        network.initialise(torch.from_numpy(corpus.word_counts()))
+    else:
+        network.load_state_dict(start_from.network.state_dict())
+    return network
 
 
 def _before(trainer: Trainer, start_from: NeuralModel | None) -> dict[str, Any]:
@@ -186,7 +187,10 @@ def _record(trainer: Trainer, settings: TrainSettings, seed: int) -> dict[str, A
     }
 
 
-def _check_run(seed: int, max_minutes: float | None) -> None:
+def _check_run(corpus: Corpus, valid: Corpus, seed: int, max_minutes: float | None) -> None:
+    for name, text in (("training", corpus), ("validation", valid)):
+        if not text.n_sentences:
+            raise InputError(f"the {name} text has no sentence")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise SettingError(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}")
     if max_minutes is not None and not 0 < max_minutes < math.inf:
