@@ -15,12 +15,17 @@ SLOWER = 0.1
 """The learning rate by default, as a part of that which the network was first trained with."""
 
 
-def fine_tuning(model: Any, arch: str | None, size: str | None, overrides: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run that goes on from `model`: its shape and context, `overrides`, a lower learning rate.
+def run_settings(
+    model: Any, arch: str | None, size: str | None, overrides: dict[str, Any]
+) -> tuple[str, str, dict[str, Any]]:
+    """Architecture, size and overrides of a run: what was asked for, or what it takes to go on from `model`.
 
+    That is its shape and context and a lower learning rate, unless `overrides` say otherwise.
     Raises SettingError for a model that is no network, and for an architecture, a size or a shape of another one; parts
     left out in training (`dropout` and its kin) are free.
     """
+    if model is None:
+        return arch or "lstm", size or "tiny", overrides
     if not isinstance(model, (NeuralModel, MaskedModel)):
         raise SettingError(f"training goes on only from a network, not from a {type(model).__name__}")
     own = model.network.arch
@@ -35,4 +40,4 @@ def fine_tuning(model: Any, arch: str | None, size: str | None, overrides: dict[
             raise SettingError(f"{name} is {asked!r}, but the network to start from has {value!r}; leave {name} out")
     first_rate = model.training.get("learning_rate", TrainSettings().learning_rate)
     given = {name: value for name, value in overrides.items() if value is not None}
-    return {**shape, "context": model.context, "learning_rate": SLOWER * first_rate, **given}
+    return own, "tiny", {**shape, "context": model.context, "learning_rate": SLOWER * first_rate, **given}

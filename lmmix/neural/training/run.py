@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
+from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.neural.backend import choose_precision, torch
 from lmmix.neural.batches import Sentences
@@ -111,7 +114,7 @@ class Run:
         )
         return model
 
-    def identity(self, network: Network) -> dict[str, Any]:
+    def identity(self, network: Network, group: Processes) -> dict[str, Any]:
         """Everything that the weights follow from; a checkpoint serves only the run with the same."""
         text = hashlib.sha256(self.corpus.ids.tobytes() + self.valid.ids.tobytes())
         return {
@@ -124,9 +127,23 @@ class Run:
             "text": text.hexdigest()[:16],
             "teacher": self.teacher.signature if self.teacher else None,
             "start_from": self.start_from.signature if self.start_from else None,
+            "processes": group.ranks,
         }
 
-    def trained(self, network: Network, trainer: Trainer, before: float) -> NeuralModel | MaskedModel:
+    def train(
+        self,
+        network: Network,
+        trainer: Trainer,
+        group: Processes,
+        checkpoint: PathLike | None,
+        log: PathLike | None,
+    ) -> NeuralModel | MaskedModel:
+        """Train to the end; the model of the best epoch. See `train.train_neural`."""
+        before = self.perplexity(network) if self.start_from is not None else math.inf
+        trainer.run(self.identity(network, group), Path(checkpoint) if checkpoint is not None else None, log)
+        return self._best(network, trainer, before)
+
+    def _best(self, network: Network, trainer: Trainer, before: float) -> NeuralModel | MaskedModel:
         """The model of the best epoch and how it came about, without times, so that equal runs give equal files.
 
         `before` is the validation perplexity before the first epoch, infinite for weights drawn by chance; if no epoch

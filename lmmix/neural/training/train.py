@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 from lmmix.corpus import Corpus
@@ -15,7 +14,7 @@ from lmmix.neural.backend import seeded, torch_threads
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.settings import NetworkSettings, make_settings
-from lmmix.neural.training.fine_tuning import fine_tuning
+from lmmix.neural.training.fine_tuning import run_settings
 from lmmix.neural.training.memory import check_memory
 from lmmix.neural.training.processes import join_processes, local_processes
 from lmmix.neural.training.run import Run
@@ -56,11 +55,10 @@ def train_neural(
     arch : str, optional
         The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`; default: lstm.
     size : {"tiny", "small", "medium"}, optional
-        Names a set of settings (`lmmix.neural.settings.ARCHITECTURES`); `overrides` change single ones. Default: tiny.
+        Names a set of settings (default: tiny) of which `overrides` change single ones.
     start_from : NeuralModel, optional
-        A network to go on from instead of one drawn by chance; it gives vocabulary, architecture, shape and, where
-        nothing else is said, context. The learning rate is by default a tenth of that it was trained with. Should no
-        epoch predict `valid` better, the result has its weights.
+        A network to go on from, in its words and shape and by default its context, at a tenth of its learning rate.
+        Should no epoch predict `valid` better, the result has its weights.
     epochs : int, optional
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
     seed : int
@@ -91,24 +89,19 @@ def train_neural(
     LmmixError
         The loss is no longer a number. The checkpoint is then still that of the last good step.
     """
-    overrides["epochs"] = epochs
+    arch, size, overrides = run_settings(start_from, arch, size, {**overrides, "epochs": epochs})
+    shape, settings = make_settings(arch, size, overrides)
     if start_from is not None:
-        overrides = fine_tuning(start_from, arch, size, overrides)
-        arch, corpus = start_from.network.arch, corpus.recode(start_from.vocab)
-    arch = arch or "lstm"
-    shape, settings = make_settings(arch, size or "tiny", overrides)
-    _check_files(max_minutes, checkpoint_seconds, checkpoint, log)
+        corpus = corpus.recode(start_from.vocab)
     run = Run(corpus, valid.recode(corpus.vocab), settings, seed, teacher, start_from)
     run.check(overrides)
+    _check_files(max_minutes, checkpoint_seconds, checkpoint, log)
     group = join_processes(device)
-    check_memory(arch, shape, settings, len(corpus.vocab), group.device)
     with torch_threads(_threads(threads, shape)), seeded(seed, group.device):
+        check_memory(arch, shape, settings, len(corpus.vocab), group.device)
         network = run.network(arch, shape).to(group.device)
         trainer = run.trainer(network, group, max_minutes, checkpoint_seconds)
-        identity = {**run.identity(network), "processes": group.ranks}
-        before = run.perplexity(network) if start_from is not None else math.inf
-        trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
-        return run.trained(network, trainer, before)
+        return run.train(network, trainer, group, checkpoint, log)
 
 
 def _threads(threads: int | None, shape: NetworkSettings) -> int:
