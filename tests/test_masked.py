@@ -25,7 +25,7 @@ from lmmix.neural.batches import PADDING, Pieces, Sentences  # noqa: E402
 from lmmix.neural.masked_model import Copies, MaskedModel, whole_sequences  # noqa: E402
 from lmmix.neural.networks.masked import MASK  # noqa: E402
 from lmmix.neural.networks.network import make_network  # noqa: E402
-from lmmix.neural.settings import MaskedSettings  # noqa: E402
+from lmmix.neural.shapes import MaskedSettings  # noqa: E402
 from lmmix.neural.training.masked_objective import MaskedWord  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402
 from lmmix.ngram.estimate import train_ngram  # noqa: E402

@@ -17,7 +17,8 @@ from lmmix.errors import SettingError  # noqa: E402
 from lmmix.neural.batches import PADDING  # noqa: E402
 from lmmix.neural.networks.masked import MASK  # noqa: E402
 from lmmix.neural.networks.network import forgotten, make_network, taken  # noqa: E402
-from lmmix.neural.settings import ConvolutionSettings, FeedForwardSettings, MaskedSettings, make_settings  # noqa: E402
+from lmmix.neural.settings import make_settings  # noqa: E402
+from lmmix.neural.shapes import ConvolutionSettings, FeedForwardSettings, MaskedSettings  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402
 
 WORDS = 9

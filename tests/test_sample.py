@@ -110,7 +110,7 @@ def test_network() -> None:
     pytest.importorskip("torch")
     from lmmix.neural.model import NeuralModel
     from lmmix.neural.networks.network import make_network
-    from lmmix.neural.settings import RecurrentSettings
+    from lmmix.neural.shapes import RecurrentSettings
 
     vocab = corpus_from_lines(LINES).vocab
     network = NeuralModel(make_network("lstm", RecurrentSettings(), len(vocab)), vocab)

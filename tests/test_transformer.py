@@ -15,7 +15,8 @@ import naive_transformer as naive  # noqa: E402
 from lmmix.errors import SettingError  # noqa: E402
 from lmmix.neural.networks.network import forgotten, make_network, taken  # noqa: E402
 from lmmix.neural.networks.transformer import RootMeanSquareNorm  # noqa: E402
-from lmmix.neural.settings import SIZES, TransformerSettings, make_settings  # noqa: E402
+from lmmix.neural.settings import SIZES, make_settings  # noqa: E402
+from lmmix.neural.shapes import TransformerSettings  # noqa: E402
 
 N_WORDS = 11
 SHAPE = TransformerSettings(embedding=24, hidden=20, layers=2, heads=6, kv_heads=2, window=5, dropout=0.3)

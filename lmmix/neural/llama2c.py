@@ -21,7 +21,7 @@ from lmmix.fileio import PathLike, explain_errors, file_fingerprint
 from lmmix.neural.backend import torch
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
-from lmmix.neural.settings import TransformerSettings, check_network
+from lmmix.neural.shapes import TransformerSettings, check_network
 from lmmix.tokenize import SentencePieceTokenizer, tokenizer
 from lmmix.vocab import BOS, EOS, SPECIALS, Vocab
 

@@ -17,7 +17,8 @@ from lmmix.neural.backend import choose_device, safetensors, torch
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
-from lmmix.neural.settings import NetworkSettings, check_network, find_architecture, find_class
+from lmmix.neural.settings import find_architecture, find_class
+from lmmix.neural.shapes import NetworkSettings, check_network
 from lmmix.vocab import Vocab
 
 KIND = "neural"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import Memory, Network, shared_dropout
 from lmmix.neural.networks.windows import windows
-from lmmix.neural.settings import ConvolutionSettings
+from lmmix.neural.shapes import ConvolutionSettings
 
 Tensor = torch.Tensor
 

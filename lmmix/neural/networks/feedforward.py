@@ -7,7 +7,7 @@ import itertools
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import Memory, Network, shared_dropout
 from lmmix.neural.networks.windows import windows
-from lmmix.neural.settings import FeedForwardSettings
+from lmmix.neural.shapes import FeedForwardSettings
 
 Tensor = torch.Tensor
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from lmmix.neural.backend import torch
 from lmmix.neural.batches import PADDING
 from lmmix.neural.networks.network import Memory, Network
-from lmmix.neural.settings import MaskedSettings
+from lmmix.neural.shapes import MaskedSettings
 
 Tensor = torch.Tensor
 

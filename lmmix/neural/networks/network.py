@@ -7,7 +7,8 @@ import numpy as np
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.adaptive_softmax import AdaptiveSoftmax
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import NetworkSettings, find_architecture, find_class
+from lmmix.neural.settings import find_architecture, find_class
+from lmmix.neural.shapes import NetworkSettings
 
 Tensor = torch.Tensor
 

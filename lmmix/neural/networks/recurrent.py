@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import Memory, Network, shared_dropout
-from lmmix.neural.settings import RecurrentSettings
+from lmmix.neural.shapes import RecurrentSettings
 
 Tensor = torch.Tensor
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import Memory, Network, shared_dropout
-from lmmix.neural.settings import TransformerSettings
+from lmmix.neural.shapes import TransformerSettings
 
 Tensor = torch.Tensor
 

@@ -8,7 +8,7 @@ from typing import Any
 from lmmix.errors import SettingError
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
-from lmmix.neural.settings import network_rates
+from lmmix.neural.shapes import network_rates
 from lmmix.neural.training.settings import TrainSettings
 
 SLOWER = 0.1

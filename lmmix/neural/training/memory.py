@@ -7,7 +7,7 @@ from pathlib import Path
 from lmmix.errors import SettingError
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import make_network
-from lmmix.neural.settings import NetworkSettings
+from lmmix.neural.shapes import NetworkSettings
 from lmmix.neural.training.processes import local_processes
 from lmmix.neural.training.settings import TrainSettings
 

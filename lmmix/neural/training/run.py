@@ -21,7 +21,8 @@ from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
-from lmmix.neural.settings import NetworkSettings, find_architecture, find_class
+from lmmix.neural.settings import find_architecture, find_class
+from lmmix.neural.shapes import NetworkSettings
 from lmmix.neural.training.distillation import Distillation
 from lmmix.neural.training.objective import Objective
 from lmmix.neural.training.processes import Processes

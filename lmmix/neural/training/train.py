@@ -13,7 +13,8 @@ from lmmix.lm import LanguageModel
 from lmmix.neural.backend import seeded, torch_threads
 from lmmix.neural.masked_model import MaskedModel
 from lmmix.neural.model import NeuralModel
-from lmmix.neural.settings import NetworkSettings, make_settings
+from lmmix.neural.settings import make_settings
+from lmmix.neural.shapes import NetworkSettings
 from lmmix.neural.training.fine_tuning import run_settings
 from lmmix.neural.training.memory import check_memory
 from lmmix.neural.training.processes import join_processes, local_processes
