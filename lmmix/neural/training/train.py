@@ -104,11 +104,8 @@ def train_neural(
     with torch_threads(_threads(threads, shape)), seeded(seed, group.device):
         network = make_network(arch, shape, len(corpus.vocab))
         network.initialise(torch.from_numpy(corpus.word_counts()))
-        objective = _objective(network.to(group.device), corpus, settings)
-        validate = _validation(network, valid, settings)
-        trainer = Trainer(
-            objective, _source(corpus, settings), validate, settings, seed, group, max_minutes, checkpoint_seconds
-        )
+        parts = _parts(network.to(group.device), corpus, valid, settings)
+        trainer = Trainer(*parts, settings, seed, group, max_minutes, checkpoint_seconds)
         identity = {**_identity(network, corpus, valid, settings, seed), "processes": group.ranks}
         trainer.run(identity, Path(checkpoint) if checkpoint is not None else None, log)
         network.load_state_dict(trainer.best)
@@ -124,20 +121,19 @@ def _threads(threads: int | None, shape: NetworkSettings) -> int:
     return max(1, thread_count(None) // local_processes())
 
 
-def _objective(network: Network, corpus: Corpus, settings: TrainSettings) -> NextWord:
+def _parts(
+    network: Network, corpus: Corpus, valid: Corpus, settings: TrainSettings
+) -> tuple[NextWord, Source, Callable[[], float]]:
+    """What is made small, the batches, and what gives the perplexity of `valid` by the network as it is."""
     if settings.samples and isinstance(network.output, TiedSoftmax):
         network.output.sampler = Sampler(inclusion_probabilities(corpus.word_counts(), settings.samples))
-    return NextWord(network, choose_precision(settings.precision, network.device))
-
-
-def _validation(network: Network, valid: Corpus, settings: TrainSettings) -> Callable[[], float]:
-    """Gives the perplexity of `valid` by the network as it is."""
 
     def validate() -> float:
         logp = NeuralModel(network, valid.vocab, settings.context).score(valid)
         return perplexity(float(logp.sum()), len(logp))
 
-    return validate
+    objective = NextWord(network, choose_precision(settings.precision, network.device))
+    return objective, _source(corpus, settings), validate
 
 
 def _source(corpus: Corpus, settings: TrainSettings) -> Source:
