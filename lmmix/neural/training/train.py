@@ -82,11 +82,8 @@ def train_neural(
 
     Raises
     ------
-    SettingError, EventSpaceError
-        A value that is not allowed, a device that is not there, a network that does not fit into memory, a checkpoint
-        of another run, a teacher of other words.
-    InputError, FormatError
-        A text without sentences or without a known word, a file that cannot be read or written.
+    SettingError, EventSpaceError, InputError, FormatError
+        What cannot be: values, devices, sizes, texts, files, a checkpoint of another run, a teacher of other words.
     LmmixError
         The loss is no longer a number. The checkpoint is then still that of the last good step.
     """
