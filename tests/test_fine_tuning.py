@@ -38,12 +38,13 @@ def test_goes_on_in_the_words_and_shape_of_the_first():
         ours,
         valid,
         start_from=MODEL,
-        epochs=15,
+        epochs=30,
         threads=1,
         learning_rate=0.02,
         dropout=0.1,
         batch_tokens=24,
-        patience=15,
+        patience=30,
+        max_length=8,
     )
     assert fitted.vocab == MODEL.vocab and fitted.network.arch == "lstm" and fitted.context == "document"
     assert fitted.network.settings.hidden == 12 and fitted.network.settings.dropout == 0.1

@@ -39,7 +39,7 @@ class DynamicSettings:
         Events between two steps.
     """
 
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     decay: float = 1e-3
     segment: int = 20
 

@@ -24,7 +24,7 @@ WINDOWS = (100, 500, 2000)
 SHARPNESS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Values of θ that are tried, in units of 1 / mean h·h: how large features are depends on the network."""
 
-LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 DECAYS = (0.0, 1e-3, 1e-2)
 """What is tried for dynamic evaluation: all learning rates without decay, then all decays with the best."""
 
