@@ -166,7 +166,7 @@ tokenizer_option = click.option(
     metavar="NAME",
     default="whitespace",
     show_default=True,
-    help="whitespace, chars, bytes or sentencepiece:MODEL.",
+    help="whitespace, chars, bytes, sentencepiece:MODEL or hf:FOLDER.",
 )
 
 

@@ -62,6 +62,10 @@ def command(
 ) -> None:
     """Train a neural language model on TEXTs and write it as a folder.
 
+    --size names a set of settings, of which --set changes single ones (learning_rate, hidden, layers, dropout,
+    weight_drop, softmax, optimizer, schedule, samples, …; an unknown one lists them all). A run that was killed goes on from
+    its --checkpoint and ends with the same weights. masked networks only score whole sentences, for rescoring.
+
     \b
     lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4

@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Perplexity of MODEL on each TEXT, in the conventions of SRILM and KenLM.
 
-    MODEL is an ARPA file, .lmx, KenLM binary, neural model folder or mixture, or what --srilm or SRILM printed
-    for the TEXT.
+    MODEL is an ARPA file, .lmx, .lmi, KenLM binary, mixture, the folder of a network (of lmmix or Hugging Face), what
+    lmmix adapt or lmmix words wrote, or what --srilm or SRILM printed for the TEXT.
 
     \b
     lmmix ppl model.arpa test.txt

@@ -25,7 +25,7 @@ def command(model: str, vocab: str, output: str, tokenizer: str | None, as_json:
 
     MODEL has tokens of `sentencepiece:MODEL`, `chars` or `bytes`; the file names it and the vocabulary and is a model
     over words, for other commands. It mixes with models that were trained with the same vocabulary. The probability of
-    <unk> is what the words leave of 1, which takes long where it is asked for.
+    <unk> is what the words leave of 1, which takes long where it is asked for; sampling takes as long at every word.
 
     \b
     lmmix words lstm-pieces --vocab words.txt -o lstm-words.json
