@@ -63,15 +63,15 @@ def command(
     """Train a neural language model on TEXTs and write it as a folder.
 
     --size names a set of settings, of which --set changes single ones (learning_rate, hidden, layers, dropout,
-    weight_drop, softmax, optimizer, schedule, samples, …; an unknown one lists them all). A run that was killed goes on from
-    its --checkpoint and ends with the same weights. masked networks only score whole sentences, for rescoring.
+    weight_drop, softmax, optimizer, schedule, samples, …; an unknown one lists them all). A run that was killed goes on
+    from its --checkpoint and ends with the same weights. Masked networks score whole sentences only, for rescoring.
 
     \b
     lmmix neural train.txt -o lstm --valid valid.txt --vocab words.txt
     lmmix neural train.txt -o lstm --valid valid.txt --size small --set dropout=0.4
     lmmix neural train.txt -o small --valid valid.txt --teacher mix.json --soft-weight 0.7
     lmmix neural ours.txt -o fitted --valid ours_valid.txt --start-from lstm
-    torchrun --nproc-per-node 2 -m lmmix neural train.txt -o lstm --valid valid.txt
+    torchrun --standalone --nproc-per-node 2 -m lmmix neural train.txt -o lstm --valid valid.txt
     """
     from lmmix.corpus import read_corpus
     from lmmix.fileio import check_folder_target

@@ -33,8 +33,8 @@ def command(
 ) -> None:
     """Draw sentences from MODEL.
 
-    MODEL is an ARPA file, .lmx, KenLM binary, mixture, the folder of a network (of lmmix or Hugging Face), or what lmmix
-    adapt or lmmix words wrote; of the last, slowly: each word takes a step for every word of the vocabulary.
+    MODEL is an ARPA file, .lmx, KenLM binary, mixture, the folder of a network (of lmmix or Hugging Face), or what
+    lmmix adapt or lmmix words wrote; of the last slowly, for each word takes a step for every word of the vocabulary.
 
     \b
     lmmix sample model.lmx -n 10
