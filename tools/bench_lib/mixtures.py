@@ -153,16 +153,15 @@ def _penn_treebank(arguments: argparse.Namespace, folder: Path) -> None:
         rows["KN5, LSTM, three caches"] = [str(kn5), *network, *caches]
     print("| Penn Treebank | method | valid | test |\n| --- | --- | ---: | ---: |")
     for name in [str(kn5), *network]:
-        print(f"| {Path(name).stem} | | {all_ppl(name, dev)} | {all_ppl(name, test)} |")
+        print(f"| {Path(name).stem} | | {_all_ppl(name, dev)} | {_all_ppl(name, test)} |")
     for name, members in rows.items():
         for method in ("em", "context"):
             mix = folder / "ptb.json"
             measured([*LMMIX, "mix", *members, "--dev", str(dev), "--method", method, "-o", str(mix)])
-            print(f"| {name} | {method} | {all_ppl(str(mix), dev)} | {all_ppl(str(mix), test)} |", flush=True)
+            print(f"| {name} | {method} | {_all_ppl(str(mix), dev)} | {_all_ppl(str(mix), test)} |", flush=True)
 
 
-def all_ppl(model: str, text: Path) -> str:
-    """Perplexity of a text over all events, as a cell."""
+def _all_ppl(model: str, text: Path) -> str:
     done = subprocess.run([*LMMIX, "ppl", model, str(text), "--json"], capture_output=True, text=True, check=True)
     ppl = json.loads(done.stdout)["ppl"]
     return f"{ppl:.2f}" if ppl is not None else str(math.inf)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 from pathlib import Path
 
-from bench_lib.mixtures import all_ppl
 from bench_lib.timing import LMMIX, measured
 
 SPEED = [
@@ -77,23 +77,32 @@ def _speed(arguments: argparse.Namespace) -> None:
 
 
 def _mixtures(arguments: argparse.Namespace) -> None:
-    """KN5 with networks and caches; weights found on the validation text."""
+    """KN5 with networks and caches; weights by EM on the validation text. Every model scores each text once."""
+    import numpy as np
+
+    from lmmix.adaptive.cache import CacheModel
+    from lmmix.corpus import read_corpus
+    from lmmix.lm import load
+    from lmmix.mix.em import fit_em
+
     train, dev, test = (arguments.data / arguments.corpus / f"{part}.txt.gz" for part in ("train", "valid", "test"))
     kn5 = arguments.work / f"{arguments.corpus}_kn5.lmx"
     if not kn5.exists():
         measured([*LMMIX, "ngram", str(train), "--order", "5", "-o", str(kn5)])
-    networks = [str(path) for path in arguments.network]
-    caches = ["--cache", "60", "--cache", "500", "--cache", "inf"]
+    models = {"KN5": load(kn5), **{path.name: load(path) for path in arguments.network}}
+    vocab = models["KN5"].vocab
+    models["cache"] = CacheModel(vocab)
+    models |= {f"cache {half_life}": CacheModel(vocab, half_life=half_life) for half_life in (60, 500, math.inf)}
+    texts = [read_corpus(path, vocab) for path in (dev, test)]
+    logp = {name: [model.score(text) for text in texts] for name, model in models.items()}
+    networks, caches = [path.name for path in arguments.network], [name for name in models if name[:6] == "cache "]
+    rows = [["KN5"], *([name] for name in networks), ["KN5", "cache"], ["KN5", *caches]]
+    rows += [["KN5", name, *more] for name in networks for more in ([], ["cache"], caches)]
+    rows += [["KN5", *networks, *caches]] if len(networks) > 1 else []
     print(f"| {arguments.corpus} | weights | valid | test |\n| --- | --- | ---: | ---: |")
-    for name in [str(kn5), *networks]:
-        print(f"| {Path(name).stem} | | {all_ppl(name, dev)} | {all_ppl(name, test)} |", flush=True)
-    rows = {"KN5, cache": [str(kn5), "--cache"]}
-    for name in networks:
-        rows[f"KN5, {Path(name).stem}"] = [str(kn5), name]
-        rows[f"KN5, {Path(name).stem}, cache"] = [str(kn5), name, "--cache"]
-    rows["KN5, all networks, three caches"] = [str(kn5), *networks, *caches]
-    for name, members in rows.items():
-        for method in ("em", "context"):
-            mix = arguments.work / "mix.json"
-            measured([*LMMIX, "mix", *members, "--dev", str(dev), "--method", method, "-o", str(mix)])
-            print(f"| {name} | {method} | {all_ppl(str(mix), dev)} | {all_ppl(str(mix), test)} |", flush=True)
+    for row in rows:
+        valid, held_out = (np.stack([logp[name][part] for name in row], axis=1) for part in (0, 1))
+        weights = fit_em(valid).weights
+        ppl = [math.exp(-np.logaddexp.reduce(matrix + np.log(weights), axis=1).mean()) for matrix in (valid, held_out)]
+        shown = ", ".join(f"{weight:.3f}" for weight in weights)
+        print(f"| {', '.join(row)} | {shown} | {ppl[0]:.2f} | {ppl[1]:.2f} |", flush=True)
