@@ -22,7 +22,7 @@ from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
 from lmmix.ngram.renormalise import normalised
 from lmmix.ngram.settings import SmoothingSettings
-from lmmix.sampled_text import sample_text
+from lmmix.sampled_text import check_sampling, sample_text
 
 
 def approximate(
@@ -57,13 +57,19 @@ def approximate(
     Raises SettingError for settings that cannot be, or a model that gives scores.
     """
     settings = SmoothingSettings(smoothing) if isinstance(smoothing, str) else smoothing
-    if order < 1:
-        raise SettingError(f"order is {order}; it must be 1 or more")
-    settings.smoothings(order)  # refuses what cannot be before the long work
+    check_approximation(order, sentences, settings, seed, max_words)
     text = sample_text(model, sentences, seed, max_words)
     result = train_ngram(text, order, settings, threads)
     result.signature += f"|sampled:{sentences},seed:{seed},from:{_quoted(model)}"
     return result
+
+
+def check_approximation(order: int, sentences: int, settings: SmoothingSettings, seed: int, max_words: int) -> None:
+    """Raise SettingError for what `approximate` does not take, before the model is loaded or asked."""
+    if order < 1:
+        raise SettingError(f"order is {order}; it must be 1 or more")
+    settings.smoothings(order)
+    check_sampling(sentences, seed, max_words)
 
 
 def convert_ngrams(

@@ -68,6 +68,17 @@ class HfTokenizer:
         self.mask: int | None = whole.mask_token_id
 
     @cached_property
+    def space_mark(self) -> str | None:
+        """`▁` if any piece begins with it, else `Ġ` if any does, else None; None for WordPiece, which keeps no space.
+
+        The first word of a line has no mark where the tokeniser puts no space before it.
+        """
+        if type(self._model.model).__name__ == "WordPiece":
+            return None
+        marks = (SPACE_MARK, BYTE_SPACE_MARK)
+        return next((mark for mark in marks if any(name.startswith(mark) for name in self._names.values())), None)
+
+    @cached_property
     def _names(self) -> dict[int, str]:
         """The name of each of the model's ids; a piece of no character, which no text holds, has none."""
         special = {self.unk: SPECIALS[UNK], self.begin: SPECIALS[BOS], self.end: SPECIALS[EOS]}
@@ -106,15 +117,6 @@ def files_digest(folder: str) -> str:
     files = [Path(folder) / name for name in (*PIECES_IN, *MORE_IN)]
     content = "".join(f"{file.name} {file_fingerprint(file)}\n" for file in files if file.is_file())
     return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def begins_word(vocab: Vocab) -> np.ndarray:
-    """(V,) bool: the pieces that begin with the mark of a space, which is `▁` if any piece begins with it, else `Ġ`.
-
-    The first word of a line has no mark where the tokeniser puts no space before it, see `HfTokenizer`.
-    """
-    marked = np.array([word.startswith(SPACE_MARK) for word in vocab.words])
-    return marked if marked.any() else np.array([word.startswith(BYTE_SPACE_MARK) for word in vocab.words])
 
 
 def _first(*ids: int | None) -> int | None:

@@ -118,6 +118,15 @@ def taken(model: LanguageModel, state: State, rows: np.ndarray) -> State:
     return state[rows]
 
 
+def can_take(model: LanguageModel) -> bool:
+    """Whether `taken` has a way for the states of this model, a mixture's members included."""
+    try:
+        taken(model, model.start(1), np.zeros(1, np.int64))
+    except SettingError:
+        return False
+    return True
+
+
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code"
 
 _ARTEFACT_READERS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -16,6 +17,10 @@ TYPES = ("unigram", "bpe", "char")
 """Ways to find pieces: Kudo (2018), Sennrich, Haddow & Birch (2016), or every character."""
 
 SIZE = 8000
+
+LEAST_SIZE, LARGEST_SIZE = 261, 1 << 20
+"""A piece more than the 256 bytes and 4 special pieces; and many more than a language has words in use."""
+
 COVERAGE = 0.9995
 """Share of the characters of a text that are pieces themselves, by default; the rarest are spelled in bytes."""
 
@@ -42,7 +47,8 @@ def train_pieces(
     texts : paths
         UTF-8, one sentence a line, plain or compressed; ``-`` is standard input.
     size : int
-        Pieces, the 256 bytes and 4 special ones included; of type `char` there are as many as there are.
+        Pieces, the 256 bytes and 4 special ones included, `LEAST_SIZE` to `LARGEST_SIZE`; of type `char` there are as
+        many as there are characters.
     kind : {"unigram", "bpe", "char"}
     coverage : float
         Share of the characters of the texts that are pieces themselves.
@@ -73,8 +79,10 @@ def train_pieces(
 def _check_settings(size: int, kind: str, coverage: float, errors: str) -> None:
     if kind not in TYPES:
         raise SettingError(f"the type of pieces is {kind!r}; it must be one of {', '.join(TYPES)}")
-    if size < 1:
-        raise SettingError(f"size is {size}; it must be 1 or more")
+    if kind != "char" and not LEAST_SIZE <= size <= LARGEST_SIZE:
+        raise SettingError(
+            f"size is {size}; it must be from {LEAST_SIZE} to {LARGEST_SIZE}: 256 bytes and 4 special pieces are in it"
+        )
     if not 0 < coverage <= 1:
         raise SettingError(f"coverage is {coverage}; it must be above 0 and at most 1")
     if errors not in ("strict", "replace"):
@@ -92,7 +100,7 @@ def _trained(lines: Iterator[str], size: int, kind: str, coverage: float) -> byt
             sentence_iterator=_noting(lines, failed),
             model_writer=model,
             model_type=kind,
-            vocab_size=max(size, 1 << 20) if kind == "char" else size,
+            vocab_size=LARGEST_SIZE if kind == "char" else size,
             hard_vocab_limit=kind != "char",
             character_coverage=coverage,
             byte_fallback=True,
@@ -106,10 +114,22 @@ def _trained(lines: Iterator[str], size: int, kind: str, coverage: float) -> byt
     except (RuntimeError, OSError) as error:
         if failed:
             raise failed[0] from None
-        # The message begins with a place in the source and the condition that does not hold.
-        reason = " ".join(str(error).rpartition("] ")[2].split())
-        raise SettingError(f"{size} pieces of type {kind} cannot be made of this text: {reason}") from None
+        raise SettingError(_refusal(str(error), size, kind, coverage)) from None
     return model.getvalue()
+
+
+def _refusal(message: str, size: int, kind: str, coverage: float) -> str:
+    """What SentencePiece said, in terms of the settings here."""
+    if found := re.search(r"smaller than required_chars\D*\d+ vs (\d+)", message):
+        return (
+            f"size is {size}; at a coverage of {coverage} this text needs {found[1]} pieces or more, one for each "
+            "character: raise --size or lower --coverage"
+        )
+    if found := re.search(r"size too high \(\d+\).*<= (\d+)", message):
+        return f"size is {size}; this text gives {found[1]} pieces at most: lower --size, or take more text"
+    # The message begins with a place in the source and the condition that does not hold.
+    reason = " ".join(message.rpartition("] ")[2].split()) or "SentencePiece says no more; try another --size or --type"
+    return f"{size} pieces of type {kind} cannot be made of this text: {reason}"
 
 
 def _noting(lines: Iterator[str], failed: list[InputError]) -> Iterator[str]:

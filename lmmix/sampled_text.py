@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from lmmix.checks import check_seed
@@ -11,13 +9,9 @@ from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution
 from lmmix.progress import task
+from lmmix.sampling import draw
+from lmmix.stretches import streams
 from lmmix.vocab import EOS
-
-BLOCK_NUMBERS = 1 << 22
-"""Probabilities that are held at a time."""
-
-MOST_STREAMS = 256
-"""Sentences that are drawn at a time."""
 
 
 def sample_text(model: LanguageModel, sentences: int, seed: int = 1, max_words: int = 1000) -> Corpus:
@@ -29,21 +23,18 @@ def sample_text(model: LanguageModel, sentences: int, seed: int = 1, max_words: 
 
     Raises SettingError for a model that gives scores, numbers below 1 or a bad seed.
     """
-    check_seed(seed)
-    for name, value in (("sentences", sentences), ("max_words", max_words)):
-        if value < 1:
-            raise SettingError(f"{name} is {value}; it must be 1 or more")
+    check_sampling(sentences, seed, max_words)
     if not is_distribution(model):
         raise SettingError(f"nothing can be drawn from scores that are no probabilities ({model.signature})")
     generator = np.random.default_rng(seed)
-    streams = min(sentences, max(1, min(MOST_STREAMS, BLOCK_NUMBERS // len(model.vocab))))
-    state, begun = model.start(streams), streams
-    going, length = np.ones(streams, bool), np.zeros(streams, np.int64)
+    begun = n = min(sentences, streams(len(model.vocab)))
+    state = model.start(n)
+    going, length = np.ones(n, bool), np.zeros(n, np.int64)
     events: list[np.ndarray] = []
     real: list[np.ndarray] = []
     with task("sampling", sentences) as advance:
         while going.any():
-            words = _draw(model.distribution(state), generator.random(streams))
+            words = draw(model.distribution(state), generator.random(n))
             # Streams that have no sentence to draw any more go along with empty ones.
             words[~going | (length >= max_words)] = EOS
             events.append(words)
@@ -59,28 +50,9 @@ def sample_text(model: LanguageModel, sentences: int, seed: int = 1, max_words: 
     return Corpus(ids, np.append(0, np.flatnonzero(ids == EOS) + 1), model.vocab)
 
 
-def _draw(p: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """(n,) int32 an id for each row of p (n, V), in proportion to its numbers; `uniform` is (n,) in [0, 1).
-
-    Where the sum passes the share `uniform` of the whole is looked for among sums of blocks of √V words, then within
-    the block.
-    """
-    size = p.shape[1]
-    width = math.isqrt(size)
-    sums = np.add.reduceat(p, np.arange(0, size, width), axis=1)
-    block, rest = _passed(sums, uniform * sums.sum(axis=1))
-    words = block[:, None] * width + np.arange(width)
-    inside = np.where(words < size, np.take_along_axis(p, np.minimum(words, size - 1), axis=1), 0.0)
-    return (block * width + _passed(inside, rest)[0]).astype(np.int32)
-
-
-def _passed(weights: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) the first column up to which the sum of a row passes its target, and what of the target falls to it.
-
-    Never a column of weight 0: a target beyond the whole sum, by rounding, is brought just below it.
-    """
-    sums = np.cumsum(weights, axis=1)
-    target = np.minimum(target, np.nextafter(sums[:, -1], 0.0))
-    column = (sums > target[:, None]).argmax(axis=1)
-    row = np.arange(len(weights))
-    return column, np.maximum(target - (sums[row, column] - weights[row, column]), 0.0)
+def check_sampling(sentences: int, seed: int, max_words: int) -> None:
+    """Raise SettingError for what `sample_text` does not take."""
+    check_seed(seed)
+    for name, value in (("sentences", sentences), ("max_words", max_words)):
+        if value < 1:
+            raise SettingError(f"{name} is {value}; it must be 1 or more")

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import InputError, SettingError
-from lmmix.lm import LanguageModel, State
+from lmmix.lm import LanguageModel, State, can_take, taken
 from lmmix.progress import task
 from lmmix.tokenize import tokenizer
 from lmmix.vocab import BOS, EOS, UNK, Vocab
@@ -132,20 +132,22 @@ def _draw_batch(
     for word in start:
         _, state = model.advance(state, np.full(len(generators), word, np.int32))
     sentences: list[list[int]] = [[] for _ in generators]
-    going = list(range(len(generators)))
-    # A state cannot be cut: sentences that have ended go along with </s> until the last one ends.
-    words = np.full(len(generators), EOS, np.int32)
+    whose = np.arange(len(generators))
+    going = whose
+    cut = can_take(model)
     for _ in range(max_words):
         weights = _weights(model.distribution(state)[going], temperature, top_k, unk)
-        chosen = _draw(weights, np.array([generators[i].random() for i in going]))
-        words[:] = EOS
-        words[going] = chosen
-        for i, word in zip(going, chosen.tolist()):
-            if word != EOS:
-                sentences[i].append(word)
-        going = [i for i, word in zip(going, chosen.tolist()) if word != EOS]
-        if not going:
+        # Where states cannot be cut, sentences that have ended go along with </s> until the last one ends.
+        words = np.full(len(whose), EOS, np.int32)
+        words[going] = draw(weights, np.array([generators[i].random() for i in whose[going]]))
+        going = np.flatnonzero(words != EOS)
+        for i, word in zip(whose[going].tolist(), words[going].tolist()):
+            sentences[i].append(word)
+        if not len(going):
             break
+        if cut and len(going) < len(whose):
+            state, whose, words = taken(model, state, going), whose[going], words[going]
+            going = np.arange(len(whose))
         _, state = model.advance(state, words)
     return sentences
 
@@ -171,8 +173,28 @@ def _weights(probabilities: np.ndarray, temperature: float, top_k: int | None, u
     return weights
 
 
-def _draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """(n,) an id for each row, in proportion to its weights; `uniform` is (n,) in [0, 1)."""
+def draw(p: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """(n,) int32 an id for each row of p (n, V), in proportion to its numbers; `uniform` is (n,) in [0, 1).
+
+    Where the sum passes the share `uniform` of the whole is looked for among sums of blocks of √V words, then within
+    the block.
+    """
+    size = p.shape[1]
+    width = math.isqrt(size)
+    sums = np.add.reduceat(p, np.arange(0, size, width), axis=1)
+    block, rest = _passed(sums, uniform * sums.sum(axis=1))
+    words = block[:, None] * width + np.arange(width)
+    inside = np.where(words < size, np.take_along_axis(p, np.minimum(words, size - 1), axis=1), 0.0)
+    return (block * width + _passed(inside, rest)[0]).astype(np.int32)
+
+
+def _passed(weights: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) the first column up to which the sum of a row passes its target, and what of the target falls to it.
+
+    Never a column of weight 0: a target beyond the whole sum, by rounding, is brought just below it.
+    """
     sums = np.cumsum(weights, axis=1)
-    # The first place whose sum is above the target: never one of weight 0.
-    return (sums > (uniform * sums[:, -1])[:, None]).argmax(axis=1)
+    target = np.minimum(target, np.nextafter(sums[:, -1], 0.0))
+    column = (sums > target[:, None]).argmax(axis=1)
+    row = np.arange(len(weights))
+    return column, np.maximum(target - (sums[row, column] - weights[row, column]), 0.0)

@@ -9,6 +9,19 @@ import numpy as np
 from lmmix.corpus import Corpus
 from lmmix.vocab import EOS
 
+BLOCK_NUMBERS = 1 << 22
+"""Probabilities that are held at a time."""
+
+MOST_STREAMS = 256
+
+
+def streams(numbers: int, in_order: bool = False, most: int = MOST_STREAMS) -> int:
+    """How many histories to go on with side by side, at most `most`, where each takes `numbers` probabilities.
+
+    One if the text must be read `in_order`, as for a model that remembers earlier sentences.
+    """
+    return 1 if in_order else max(1, min(most, BLOCK_NUMBERS // numbers))
+
 
 @dataclass(frozen=True)
 class Stretches:

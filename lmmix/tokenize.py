@@ -35,6 +35,11 @@ class Tokenizer(Protocol):
 
     name: str
 
+    @property
+    def space_mark(self) -> str | None:
+        """What tokens that begin a word begin with; None where nothing does: tokens are words, or no space is kept."""
+        ...
+
     def transform(self, chunk: bytes) -> bytes:
         """Whole lines of UTF-8 text with their tokens parted by spaces; the number of lines stays."""
         ...
@@ -48,6 +53,7 @@ class WhitespaceTokenizer:
     """Words are what stands between ASCII white space (and NUL, as in KenLM)."""
 
     name = "whitespace"
+    space_mark = None
 
     def transform(self, chunk: bytes) -> bytes:
         return chunk
@@ -60,6 +66,7 @@ class CharacterTokenizer:
     """Every character is a token; runs of white space become one `▁`."""
 
     name = "chars"
+    space_mark = SPACE_MARK
 
     def transform(self, chunk: bytes) -> bytes:
         lines = chunk.decode().split("\n")
@@ -76,6 +83,7 @@ class ByteTokenizer:
     """
 
     name = "bytes"
+    space_mark = SPACE_MARK
 
     def transform(self, chunk: bytes) -> bytes:
         lines = (_SPACES.sub(b" ", line).strip(b" ") for line in chunk.split(b"\n"))
@@ -87,6 +95,8 @@ class ByteTokenizer:
 
 class SentencePieceTokenizer:
     """The pieces of a SentencePiece model. Its name holds the absolute path and a digest of the model file."""
+
+    space_mark = SPACE_MARK
 
     def __init__(self, path: str) -> None:
         import sentencepiece

@@ -42,8 +42,9 @@ def following(model, string: list[int]) -> np.ndarray:
 def ends_here(model, string: list[int]) -> float:
     """p that the next word begins behind these pieces, or the sentence ends."""
     pieces = model.vocab
-    marked = [piece.startswith("▁") for piece in pieces.words]
-    if not string and not pieces_of(["a"], pieces.tokenizer)[0].startswith("▁"):
+    mark = "Ġ" if pieces.tokenizer.startswith("hf:") else "▁"
+    marked = [piece.startswith(mark) for piece in pieces.words]
+    if not string and not pieces_of(["a"], pieces.tokenizer)[0].startswith(mark):
         openers = [i for i in range(len(pieces)) if not marked[i] and i != BOS]
     else:
         openers = [i for i in range(len(pieces)) if marked[i] or i == EOS]

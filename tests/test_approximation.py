@@ -20,7 +20,8 @@ from lmmix.lm import load, remembers
 from lmmix.mix.linear import LinearMixture
 from lmmix.ngram.backoff import BackoffModel
 from lmmix.ngram.estimate import train_ngram
-from lmmix.sampled_text import _draw, sample_text
+from lmmix.sampled_text import sample_text
+from lmmix.sampling import draw
 from lmmix.vocab import BOS, EOS, UNK, Vocab
 
 
@@ -43,7 +44,7 @@ def divergence(model: BackoffModel, other: BackoffModel, text: Corpus) -> float:
 )
 def test_a_draw_is_where_the_sum_passes(rows: list[list[float]], uniform: float) -> None:
     p = np.array([row for row in rows if sum(row)] or [[0.0, 1.0]])
-    drawn = _draw(p, np.full(len(p), uniform))
+    drawn = draw(p, np.full(len(p), uniform))
     for row, word in zip(p, drawn):
         assert row[word] > 0
         assert row[:word].sum() <= uniform * row.sum() * (1 + 1e-12)
@@ -54,7 +55,7 @@ def test_a_draw_is_where_the_sum_passes(rows: list[list[float]], uniform: float)
 def test_draws_are_as_frequent_as_they_are_likely(size: int) -> None:
     rng = np.random.default_rng(size)
     p = rng.dirichlet(np.full(size, 0.5))
-    share = np.bincount(_draw(np.tile(p, (4000, 1)), (np.arange(4000) + 0.5) / 4000), minlength=size) / 4000
+    share = np.bincount(draw(np.tile(p, (4000, 1)), (np.arange(4000) + 0.5) / 4000), minlength=size) / 4000
     np.testing.assert_allclose(share, p, atol=1 / 4000)
 
 
@@ -205,5 +206,6 @@ def test_command(run, folder) -> None:
         ("--ngrams", "a.arpa"): "--ngrams and --text go together",
         ("--smoothing", "what"): "smoothing is 'what'",
     }.items():
-        status, _, err = run("approximate", "m.lmx", "-o", "c.arpa", *arguments)
+        # Refused before the model is looked for.
+        status, _, err = run("approximate", "none.lmx", "-o", "c.arpa", *arguments)
         assert status == 1 and message in err and err.count("\n") == 1

@@ -17,10 +17,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # 
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError  # noqa: E402
-from lmmix.hf_tokenizer import begins_word  # noqa: E402
 from lmmix.lm import load  # noqa: E402
 from lmmix.tokenize import same_tokens, tokenizer  # noqa: E402
-from lmmix.vocab import BOS, EOS, SPACE, UNK, Vocab  # noqa: E402
+from lmmix.vocab import BOS, EOS, SPACE, UNK  # noqa: E402
 
 ODD = ("a  b", "\t", "\\x20", "\\", "<unk>", "</s>", "\\x3cunk>")
 
@@ -80,12 +79,9 @@ def test_special_pieces_take_their_places_and_in_a_text_are_refused(folders):
 
 
 def test_which_pieces_begin_a_word(folders):
-    vocab, _ = tokenizer(f"hf:{folders / 'llama'}").vocab()
-    assert [w for w, begins in zip(vocab.words, begins_word(vocab)) if begins] == [
-        w for w in vocab.words if w[0] == "Ġ"
-    ]
-    marked = Vocab.from_words(["▁a", "Ġa", "a"])
-    assert begins_word(marked).tolist() == [False, False, False, True, False, False]
+    assert {tokenizer(f"hf:{folders / name}").space_mark for name in ("llama", "odd")} == {"Ġ"}
+    marks = {name: tokenizer(name).space_mark for name in ("whitespace", "chars", "bytes")}
+    assert marks == {"whitespace": None, "chars": "▁", "bytes": "▁"}
 
 
 def test_sentencepiece_marks_begin_words_and_stand_before_the_first(tmp_path):
@@ -97,12 +93,7 @@ def test_sentencepiece_marks_begin_words_and_stand_before_the_first(tmp_path):
     vocab, _ = pieces.vocab()
     found = pieces.transform(b"the catsat\nq\n").decode().split("\n")
     assert found == ["▁the ▁cat sat", "▁ <unk>", ""] and pieces.detokenize(found[0].split(" ")) == "the catsat"
-    assert begins_word(vocab)[[vocab.id(name) for name in ("▁the", "▁cat", "sat", "▁")]].tolist() == [
-        True,
-        True,
-        False,
-        True,
-    ]
+    assert pieces.space_mark == "▁" and all(name in vocab for name in ("▁the", "▁cat", "sat", "▁"))
 
 
 def test_tokenisers_are_known_by_their_files(folders, tmp_path):

@@ -23,8 +23,8 @@ from lmmix.ngram.estimate import train_ngram
 from lmmix.pieces import train_pieces
 from lmmix.tokenize import tokenizer
 from lmmix.vocab import BOS, EOS, UNK, Vocab
+from lmmix.words.masses import score_with_mass
 from lmmix.words.model import FLOOR, WordModel
-from lmmix.words.reading import score_with_mass
 
 TEXT = [*LINES, "cats and dogs sat", "the cats cat the dogs"]
 WORDS = corpus_from_lines(TEXT)
@@ -174,8 +174,10 @@ def test_words_with_the_same_pieces_share_and_words_without_share_the_rest(caplo
     text = corpus_from_lines(["ab ba", "a"], tokenizer="chars")
     pieces = train_ngram(text, 2, "wb")
     shared = ["a", "ñu", "ßu", "a\N{NO-BREAK SPACE}b", "▁"]
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO, "lmmix"):
         model = WordModel(pieces, Vocab.from_words(shared))
+    assert model.spellings.unspelled == ("a\N{NO-BREAK SPACE}b", "▁")
+    assert [record.levelname for record in caplog.records] == ["INFO"]
     assert "cannot spell 2 words, as 'a\\xa0b'" in caplog.text
     p = dict(zip(model.vocab.words, model.distribution(model.start(1))[0]))
     alone = WordModel(pieces, Vocab.from_words(["a", "ñu"]))
@@ -206,13 +208,17 @@ def test_what_cannot_be_has_no_probability_but_unk_has_the_floor():
 
 
 def test_only_models_of_pieces_are_taken(tmp_path):
-    letters = train_ngram(corpus_from_lines(["ab"], tokenizer="chars"), 2)
+    letters = train_ngram(corpus_from_lines(["cat ab"], tokenizer="chars"), 2)
     with pytest.raises(EventSpaceError, match="already"):
         WordModel(train_ngram(WORDS, 2), WORDS.vocab)
     with pytest.raises(EventSpaceError, match="'chars'; it must be one of words"):
         WordModel(letters, letters.vocab)
     with pytest.raises(SettingError, match="do not sum to 1"):
         WordModel(train_ngram(corpus_from_lines(["ab"], tokenizer="chars"), 2, "stupid"), WORDS.vocab)
+    with pytest.raises(EventSpaceError, match="no piece of 'chars' begins a word"):
+        WordModel(train_ngram(corpus_from_lines(["ab"], tokenizer="chars"), 2), WORDS.vocab)
+    with pytest.raises(EventSpaceError, match="spell none of the 2 words of the vocabulary, such as 'ж'"):
+        WordModel(letters, Vocab.from_words(["\N{NO-BREAK SPACE}", "ж"]))
     model = Plain(WordModel(letters, WORDS.vocab))
     del model.take
     with pytest.raises(SettingError, match="in several ways"):

@@ -71,22 +71,25 @@ def test_files_that_changed_or_went_are_named(files):
 
 
 @pytest.mark.parametrize(
-    "change",
+    "change, message",
     [
-        {"version": 2},
-        {"vocab": ["other"]},
-        {"vocab": 3},
-        {"vocab": ["two words"]},
-        {"vocab": [1]},
-        {"model": None},
-        {"model": {"path": "../a/pieces.lmx"}},
-        {"fingerprint": None},
+        ({"version": 2}, "version 2; this lmmix reads version 1"),
+        ({"vocab": ["other"]}, "its words are not those that it was made for"),
+        ({"vocab": 3}, "its vocab must be a list of words, or the path and fingerprint of a file"),
+        ({"vocab": {"path": 3, "fingerprint": "0"}}, "its vocab must be a list of words"),
+        ({"vocab": ["two words"]}, "cannot be a word"),
+        ({"vocab": ["one", 1]}, "1 among its words is no word"),
+        ({"vocab": [None]}, "None among its words is no word"),
+        ({"model": None}, "its model must have a path, a fingerprint and a tokenizer"),
+        ({"model": {"path": "../a/pieces.lmx"}}, "its model must have a path"),
+        ({"model": {"path": "a\0b", "fingerprint": "", "tokenizer": "chars"}}, "cannot use the file|is not there"),
+        ({"fingerprint": None}, "it has no fingerprint of its words"),
     ],
 )
-def test_damaged_files_are_refused_in_one_line(files, change):
+def test_damaged_files_are_refused_in_one_line(files, change, message):
     path = files / "c" / "words.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(FormatError, match=r"words\.json: ") as error:
+    with pytest.raises(InputError, match=rf"words\.json: .*({message})") as error:
         load(path)
     assert "\n" not in str(error.value)
     content = json.loads(path.read_text())

@@ -71,7 +71,7 @@ def command(
     lmmix approximate lstm -o lstm.lmx --ngrams kn5.lmx --text train.txt
     lmmix mix kn5.lmx lstm.lmx --dev valid.txt -o mix.json && lmmix merge mix.json -o both.arpa.gz
     """
-    from lmmix.approximation import approximate, convert_ngrams
+    from lmmix.approximation import approximate, check_approximation, convert_ngrams
     from lmmix.corpus import read_corpus
     from lmmix.errors import SettingError
     from lmmix.lm import load
@@ -82,13 +82,15 @@ def command(
     check_packing(output, quantize, float32)
     if bool(ngrams) != bool(text):
         raise SettingError("--ngrams and --text go together: n-grams, and the text whose histories they stand behind")
+    settings = SmoothingSettings(smoothing, min_counts=min_counts)
+    if not ngrams:
+        check_approximation(order, sentences, settings, seed, max_words)
     source = load(model, tokenizer, threads)
     if ngrams:
         given = load_ngram(ngrams, tokenizer or source.vocab.tokenizer, threads)
         corpus = read_corpus(text, given.vocab, errors=errors, replace_specials=replace_specials, threads=threads)
         result = convert_ngrams(source, given, corpus, threads)
     else:
-        settings = SmoothingSettings(smoothing, min_counts=min_counts)
         result = approximate(source, order, sentences, settings, seed=seed, max_words=max_words, threads=threads)
     signature = save_model(result, output, quantize, float32, threads)
     counts = result.tree.counts()

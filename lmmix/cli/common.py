@@ -173,7 +173,8 @@ tokenizer_option = click.option(
 model_tokenizer_option = click.option(
     "--tokenizer",
     metavar="NAME",
-    help="What made the tokens of an ARPA file, which cannot say so itself; default: whitespace.",
+    help="What made the tokens of an ARPA file or a dump, which cannot say so: whitespace (default), chars, bytes, "
+    "sentencepiece:MODEL or hf:FOLDER.",
 )
 
 

@@ -13,10 +13,7 @@ from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel, is_distribution, remembers
 from lmmix.mix.members import advanced, distributions, ids_of_members
 from lmmix.progress import task
-from lmmix.stretches import Stretches
-
-BLOCK_NUMBERS = 1 << 22
-"""Probabilities that are held at a time, of all models together."""
+from lmmix.stretches import Stretches, streams
 
 MOST_STREAMS = 64
 
@@ -75,8 +72,8 @@ class Expectations:
 
     def _cut(self) -> Stretches:
         """The stretches of the text that are read side by side."""
-        wanted = BLOCK_NUMBERS // (len(self.corpus.vocab) * len(self.models))
-        return Stretches.of(self.corpus, 1 if any(map(remembers, self.models)) else max(1, min(MOST_STREAMS, wanted)))
+        numbers = len(self.corpus.vocab) * len(self.models)
+        return Stretches.of(self.corpus, streams(numbers, any(map(remembers, self.models)), MOST_STREAMS))
 
     def _choose(self, most: int | None, seed: int) -> tuple[np.ndarray, int]:
         """(the steps at which all streams are looked at, in order; the histories that makes)."""

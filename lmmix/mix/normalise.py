@@ -161,7 +161,7 @@ class DenseNormaliser:
     def _steps(self, sentences: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Walk some sentences together: yields (m,) places of wanted events and (K, m, V) ln p of what may be there.
 
-        A state cannot be cut: sentences that have ended go along with `</s>` until the last one ends.
+        Sentences that have ended go along with `</s>` until the last one ends, for not all models can drop them.
         """
         begin, end = self._offsets[sentences], self._offsets[sentences + 1]
         states = [member.start(len(sentences)) for member in self.members]

@@ -26,7 +26,7 @@ from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel, State, is_distribution, taken
 from lmmix.progress import task
 from lmmix.vocab import EOS, Vocab
-from lmmix.words.reading import CELLS, log_masses, score_with_mass, states_before
+from lmmix.words.masses import CELLS, log_masses, score_with_mass, states_before
 from lmmix.words.spellings import END, INSIDE, REST, START, Spellings
 from lmmix.words.walk import string_probabilities
 

@@ -8,7 +8,8 @@ from itertools import chain
 import numpy as np
 
 from lmmix.errors import EventSpaceError, SettingError
-from lmmix.tokenize import SPACE_MARK, tokenizer
+from lmmix.hf_tokenizer import BYTE_SPACE_MARK
+from lmmix.tokenize import tokenizer
 from lmmix.vocab import BOS, EOS, SPECIALS, UNK, Vocab
 from lmmix.words.trie import Trie
 
@@ -20,6 +21,8 @@ REST, END = 0, 1
 START, INSIDE = 0, 1
 """Where a word stands: at the beginning of its sentence, or behind another word."""
 
+BLANKS = "\u0109\u010a\u010b\u010c\u010d"
+"""Tabs, ends of lines and their like in byte-level BPE, which has pieces of these and spaces in any order."""
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 """The pieces of a word at `START` and `INSIDE`."""
@@ -29,11 +32,12 @@ class Spellings:
     """The words of a vocabulary in the pieces of a model.
 
     A word is spelled as the tokeniser spells it at the beginning of a sentence and behind another word. A piece that
-    begins with `▁` begins a word, or is the space before it: characters and bytes have that as a piece of its own.
+    begins with the tokeniser's mark of a space (`▁`, or `Ġ` in byte-level BPE) begins a word, or is the space before
+    it: characters and bytes have that as a piece of its own.
 
     Words that have the same pieces, because a piece is unknown or the tokeniser changes letters, share the
-    probability of their spelling in equal parts. Words that have no pieces, or those of several words (`▁` or a space
-    of Unicode within), share that of `<unk>` with it.
+    probability of their spelling in equal parts. Words that have no pieces, or those of several words (the mark or a
+    space of Unicode within), share that of `<unk>` with it.
 
     Attributes
     ----------
@@ -50,14 +54,16 @@ class Spellings:
         The pieces that may come at `START` and at `INSIDE`, where a word ends: those that begin a word, and `</s>`.
     tries : two of Trie
         The spellings but `REST`, at `START` and at `INSIDE`.
+    unspelled : tuple of str
+        The words that share the probability of `<unk>`.
 
-    Raises EventSpaceError for a vocabulary or a model whose tokens are not what this takes, SettingError for pieces
-    that hold `▁` behind other characters.
+    Raises EventSpaceError for a vocabulary or a model whose tokens are not what this takes, or where no word has
+    pieces; SettingError for pieces that hold the mark behind other characters.
     """
 
     def __init__(self, words: Vocab, pieces: Vocab) -> None:
-        _check_tokens(words, pieces)
-        self.opens = _opening(pieces)
+        mark = _check_tokens(words, pieces)
+        self.opens = _opening(pieces, mark)
         spelled = _spelled(words, pieces)
         # As which histories read `<unk>`; where the word has no pieces that is the unknown piece.
         strings: list[Pair] = [(spelled[UNK][START] or (UNK,), spelled[UNK][INSIDE] or (UNK,)), ((EOS,), (EOS,))]
@@ -69,15 +75,25 @@ class Spellings:
         self.of_word[EOS] = END
         strings += numbers
         self._store(strings)
+        if not any(UNK not in first + later for first, later in numbers):
+            raise EventSpaceError(
+                f"the pieces of the model spell none of the {len(words) - len(SPECIALS)} words of the vocabulary, such "
+                f"as {words.words[-1]!r}; take the vocabulary of a text like the model's"
+            )
         members = np.bincount(np.delete(self.of_word, BOS), minlength=len(strings))
         self.log_share = -np.log(members)[self.of_word]
         self.log_share[BOS] = -np.inf
-        if members[REST] > 1:
-            example = words.words[len(SPECIALS) + np.flatnonzero(self.of_word[len(SPECIALS) :] == REST)[0]]
-            logger.warning(
-                "the pieces cannot spell %d words, as %r: they share the probability of <unk>",
-                members[REST] - 1, example,
-            )  # fmt: skip
+        rest = len(SPECIALS) + np.flatnonzero(self.of_word[len(SPECIALS) :] == REST)
+        self.unspelled = tuple(words.words[word] for word in rest)
+        if self.unspelled:
+            logger.info("%s", self.loss())
+
+    def loss(self) -> str:
+        """What to tell of `unspelled`, of which there must be one."""
+        return (
+            f"the pieces cannot spell {len(self.unspelled)} words, as {self.unspelled[0]!r}: they share the "
+            "probability of <unk>"
+        )
 
     def _store(self, strings: list[Pair]) -> None:
         by_place = list(zip(*strings))
@@ -89,28 +105,38 @@ class Spellings:
         self.tries = [Trie(place[END:], END) for place in by_place]
 
 
-def _check_tokens(words: Vocab, pieces: Vocab) -> None:
+def _check_tokens(words: Vocab, pieces: Vocab) -> str:
+    """The mark of a space in the pieces. Raises what `Spellings` raises."""
     if words.tokenizer != "whitespace":
         raise EventSpaceError(
             f"the vocabulary has tokens made by {words.tokenizer!r}; it must be one of words (whitespace)"
         )
     if pieces.tokenizer == "whitespace":
         raise EventSpaceError(
-            "the model is one of words already; this takes models of pieces: chars, bytes or sentencepiece:MODEL"
+            "the model is one of words already; this takes models of pieces: chars, bytes, sentencepiece:MODEL or "
+            "hf:FOLDER"
         )
+    mark = tokenizer(pieces.tokenizer).space_mark
+    if mark is None or not any(piece.startswith(mark) for piece in pieces.words):
+        raise EventSpaceError(
+            f"no piece of {pieces.tokenizer!r} begins a word: none begins with the mark of a space, which WordPiece "
+            "(##), for one, does not have; without it words do not end"
+        )
+    blanks = mark + BLANKS if mark == BYTE_SPACE_MARK else mark
     for piece in pieces.words:
-        if SPACE_MARK in piece.lstrip(SPACE_MARK):
+        if mark in piece.lstrip(blanks):
             raise SettingError(
-                f"the piece {piece!r} has {SPACE_MARK} behind other characters; pieces must begin words with it and "
+                f"the piece {piece!r} has {mark} behind other characters; pieces must begin words with it and "
                 "not span them (lmmix pieces makes such models)"
             )
+    return mark
 
 
-def _opening(pieces: Vocab) -> np.ndarray:
+def _opening(pieces: Vocab, mark: str) -> np.ndarray:
     """(2, pieces) bool: see `Spellings.opens`."""
-    marked = np.array([piece.startswith(SPACE_MARK) for piece in pieces.words])
+    marked = np.array([piece.startswith(mark) for piece in pieces.words])
     first = tokenizer(pieces.tokenizer).transform(b"a\n").decode()
-    opens = np.stack([marked if first.startswith(SPACE_MARK) else ~marked, marked])
+    opens = np.stack([marked if first.startswith(mark) else ~marked, marked])
     opens[:, BOS], opens[:, EOS] = False, True
     return opens
 

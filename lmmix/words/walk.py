@@ -9,7 +9,7 @@ import numpy as np
 
 from lmmix.lm import LanguageModel, State, taken
 from lmmix.vocab import EOS
-from lmmix.words.reading import block_rows
+from lmmix.words.masses import block_rows
 from lmmix.words.trie import Trie
 
 

@@ -50,13 +50,34 @@ def load_words(path: PathLike) -> WordModel:
     except (InputError, SettingError, EventSpaceError) as error:
         kind = InputError if type(error) is InputError else FormatError
         raise kind(f"{path}: {error}") from None
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise FormatError(f"{path}: not a complete model of words: {type(error).__name__} {error}") from None
 
 
-def _made(content: dict[str, Any], folder: Path) -> WordModel:
-    if content["version"] != VERSION:
-        raise FormatError(f"version {content['version']!r}; this lmmix reads version {VERSION}")
+def _check(content: Any) -> None:
+    """Raise FormatError unless everything is there that `save_words` writes, and of its kind."""
+    if not isinstance(content, dict):
+        raise FormatError(f"holds no model of words; {REMEDY}")
+    if content.get("version") != VERSION:
+        raise FormatError(f"version {content.get('version')!r}; this lmmix reads version {VERSION}")
+    words = content.get("vocab")
+    if isinstance(words, list):
+        strange = [word for word in words if not isinstance(word, str)]
+        if strange:
+            raise FormatError(f"{strange[0]!r:.80} among its words is no word; {REMEDY}")
+    elif not _all_strings(words, "path", "fingerprint"):
+        raise FormatError(f"its vocab must be a list of words, or the path and fingerprint of a file; {REMEDY}")
+    if not _all_strings(content.get("model"), "path", "fingerprint", "tokenizer"):
+        raise FormatError(f"its model must have a path, a fingerprint and a tokenizer; {REMEDY}")
+    if not isinstance(content.get("fingerprint"), str):
+        raise FormatError(f"it has no fingerprint of its words; {REMEDY}")
+
+
+def _all_strings(entry: Any, *names: str) -> bool:
+    """Whether `entry` is an object of JSON with strings under these names."""
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in names)
+
+
+def _made(content: Any, folder: Path) -> WordModel:
+    _check(content)
     words = content["vocab"]
     if isinstance(words, list):
         vocab = Vocab.from_words(words)

@@ -19,12 +19,7 @@ from lmmix.neural.model import NeuralModel
 from lmmix.neural.networks.softmax import PIECE
 from lmmix.neural.reading import read_text
 from lmmix.progress import task
-from lmmix.stretches import Stretches
-
-BLOCK_NUMBERS = 1 << 22
-"""Probabilities that are held at a time."""
-
-MOST_STRETCHES = 256
+from lmmix.stretches import Stretches, streams
 
 LABEL = "asking the teacher"
 
@@ -86,8 +81,7 @@ def _likeliest(p: np.ndarray, k: int, temperature: float) -> tuple[np.ndarray, n
 
 def _ask_model(teacher: LanguageModel, text: Corpus, note: Note) -> None:
     """Tell `note` the places of events and distributions (n, V) in place of them, by any model."""
-    wanted = max(1, min(MOST_STRETCHES, BLOCK_NUMBERS // len(text.vocab)))
-    stretches = Stretches.of(text, 1 if remembers(teacher) else wanted)
+    stretches = Stretches.of(text, streams(len(text.vocab), remembers(teacher)))
     state = teacher.start(len(stretches))
     with task(LABEL, len(text.ids)) as progress:
         for step in range(len(stretches.alive())):
