@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lmmix.artefact import MAGIC, read_header
-from lmmix.fileio import PathLike, explain_errors
+from lmmix.fileio import PathLike, explain_errors, read_json
 from lmmix.lm import LanguageModel, load
 from lmmix.mix.linear import LinearMixture
 from lmmix.mix.mixture import Mixture
 
 
 def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
-    """Kind, order, number of n-grams, vocabulary, bytes and signature of a model or of counts. Raises as `load` does.
+    """Kind, order, n-grams or weights, vocabulary, bytes, signature of a model or of counts. Raises as `load` does.
 
     With `check` every byte of an .lmx or .lmi file is looked at, see `lmmix.ngram.lmxfile.check_lmx`; other files have
     been checked when they are loaded.
@@ -26,6 +27,7 @@ def describe(path: PathLike, check: bool = False) -> dict[str, Any]:
     files = [file for file in place.iterdir() if file.is_file()] if place.is_dir() else [place]
     size = sum(file.stat().st_size for file in files)
     facts: dict[str, Any] = {"kind": type(model).__name__, "bytes": size, **_ngram_facts(model, size)}
+    facts |= _network_facts(model) | _adapted_facts(model, place)
     if isinstance(model, Mixture):
         facts |= {"combination": model.combination, "members": model.names}
     if isinstance(model, LinearMixture):
@@ -58,6 +60,26 @@ def _checked(path: PathLike) -> LanguageModel:
     from lmmix.ngram.lmxfile import check_lmx
 
     return check_lmx(path)
+
+
+def _network_facts(model: Any) -> dict[str, Any]:
+    """What only networks have: how large they are, and how their training went if the record says so."""
+    if not hasattr(model, "training"):
+        return {}
+    network, record = model.network, model.training
+    facts = {"arch": network.arch, "context": model.context, "weights": sum(w.numel() for w in network.parameters())}
+    if "valid_ppl" in record:
+        facts["valid_ppl"] = record["valid_ppl"]
+    if isinstance(record.get("history"), list):
+        facts |= {"epochs": len(record["history"]), "best_epoch": record.get("best_epoch")}
+    return facts
+
+
+def _adapted_facts(model: Any, place: Path) -> dict[str, Any]:
+    """What only a network that adapts has: where the network is, and the settings."""
+    if not hasattr(model, "settings_class"):
+        return {}
+    return {"network": read_json(place)["network"]["path"], **asdict(model.settings)}
 
 
 def _ngram_facts(model: Any, size: int) -> dict[str, Any]:

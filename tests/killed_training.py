@@ -21,33 +21,42 @@ SETTINGS = {
     "epochs": 14, "patience": 14, "embedding": 8, "hidden": 8, "batch_tokens": 30, "max_length": 5, "samples": 6,
     "threads": 1, "average_after": 1, "momentum": 0.5, "schedule": "plateau",
 }  # fmt: skip
-LONGEST_LIFE = 0.05
-"""Seconds behind the first checkpoint of a life."""
+PART_KILLED = 0.5
+"""Of the time of an undisturbed run, how much all killed lives may take together behind their first checkpoints."""
 
 
-def train(folder: Path, context: str, optimizer: str, **files: Path) -> None:
-    """Train from the checkpoint, or without `files` in one go, to the model in `folder`."""
+def train(folder: Path, context: str, optimizer: str, name: str) -> None:
+    """Train from the checkpoint, if there is one, to the model called `name` in `folder`."""
     text = corpus_from_lines(LINES)
     valid = corpus_from_lines(LINES[:5], text.vocab)
     rate = 0.01 if optimizer == "adamw" else 1.0
-    settings = {**SETTINGS, "context": context, "optimizer": optimizer, "learning_rate": rate, **files}
-    train_neural(text, valid, checkpoint_seconds=0.0, **settings).save(folder / ("killed" if files else "whole"))
+    settings = {**SETTINGS, "context": context, "optimizer": optimizer, "learning_rate": rate}
+    files = {"checkpoint": checkpoint_of(folder, name), "log": folder / f"{name}.jsonl"}
+    train_neural(text, valid, checkpoint_seconds=0.0, **settings, **files).save(folder / name)
 
 
-def life(moments: random.Random | None, folder: Path, context: str, optimizer: str, **files: Path) -> int:
-    """Run `train` in a child, which is killed at a moment by chance; gives the signal that ended it, 0 for none."""
+def checkpoint_of(folder: Path, name: str) -> Path:
+    """The checkpoint of the run called `name`."""
+    return folder / f"{name}.ckpt"
+
+
+def life(longest: float | None, moments: random.Random, folder: Path, context: str, optimizer: str) -> int:
+    """Run `train` in a child; gives the signal that ended it, 0 for none.
+
+    The child is killed at a moment by chance, at most `longest` seconds behind its first checkpoint, or never.
+    """
     child = os.fork()
     if child == 0:
-        train(folder, context, optimizer, **files)
+        train(folder, context, optimizer, "killed")
         os._exit(0)
-    if moments is not None:
-        checkpoint = files["checkpoint"]
+    if longest is not None:
+        checkpoint = checkpoint_of(folder, "killed")
         before = _inode(checkpoint)
         while _inode(checkpoint) == before:
             if os.waitpid(child, os.WNOHANG) != (0, 0):
                 return 0
             time.sleep(0.001)
-        time.sleep(moments.uniform(0, LONGEST_LIFE))
+        time.sleep(moments.uniform(0, longest))
         os.kill(child, signal.SIGKILL)
     status = os.waitpid(child, 0)[1]
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -60,12 +69,13 @@ def _inode(path: Path) -> tuple[int, int]:
 def main() -> None:
     """See the module."""
     folder, context, optimizer, kills, seed = Path(sys.argv[1]), sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])
-    files = {"checkpoint": folder / "run.ckpt", "log": folder / "log.jsonl"}
     moments = random.Random(seed)
     # Not in a child, so that the children have all code loaded.
-    train(folder, context, optimizer)
-    print(*(life(moments, folder, context, optimizer, **files) for _ in range(kills)))
-    life(None, folder, context, optimizer, **files)
+    begun = time.monotonic()
+    train(folder, context, optimizer, "whole")
+    longest = PART_KILLED * (time.monotonic() - begun) / kills
+    print(*(life(longest, moments, folder, context, optimizer) for _ in range(kills)))
+    life(None, moments, folder, context, optimizer)
 
 
 if __name__ == "__main__":

@@ -166,15 +166,15 @@ def test_histories_do_not_disturb_each_other():
 def test_best_weight_is_the_best():
     rng = np.random.default_rng(1)
     network, cache = np.log(rng.random(50)), np.log(rng.random(50) * (rng.random(50) < 0.5) + 1e-300)
-    cache[:3] = np.nan
     found = best_weight(network, cache)
 
     def likelihood(weight):
-        return np.log((1 - weight) * np.exp(network[3:]) + weight * np.exp(cache[3:])).sum()
+        return np.log((1 - weight) * np.exp(network) + weight * np.exp(cache)).sum()
 
     assert likelihood(found) >= max(likelihood(w) for w in np.linspace(0, 0.99, 500)) - 1e-6
     assert best_weight(network, network - 1.0) == 0.0
-    assert best_weight(network, np.full(50, np.nan)) == 0.0
+    assert best_weight(network, np.full(50, -np.inf)) == 0.0
+    assert best_weight(np.empty(0), np.empty(0)) == 0.0
     assert best_weight(network, np.zeros(50)) == pytest.approx(0.999)
 
 
@@ -216,7 +216,12 @@ def damaged(content, **changes):
         ({"network": None}, "not a complete adapted network"),
         ({"network": {"path": "elsewhere", "fingerprint": ""}}, "is not there, which the adapted network needs"),
         ({"network": {"path": "net", "fingerprint": ""}}, "has changed since the adapted network was made"),
-        ({"settings": {"window": -1}}, "window is -1; it must be"),
+        ({"settings": {"window": -1, "theta": 0.3, "weight": 0.1}}, "window is -1; it must be"),
+        ({"settings": {"window": "wide", "theta": 0.3, "weight": 0.1}}, "window is 'wide'; it must be"),
+        ({"settings": {"window": 7, "theta": 0.3}}, "'settings' must hold theta, weight, window$"),
+        ({"settings": [7]}, "'settings' must hold theta, weight, window$"),
+        ({"network": "net"}, "'network' must hold fingerprint, path$"),
+        ({"network": {"path": 1, "fingerprint": ""}}, "path and fingerprint of 'network' must be text"),
         ({"settings": {"windows": 1}}, "not a complete adapted network"),
         ({"settings": None}, "not a complete adapted network"),
     ],
@@ -243,7 +248,7 @@ def test_command(method, run, tmp_path):
     status, printed, _ = run("ppl", out, dev, "--json")
     assert json.loads(printed)["ppl"] == pytest.approx(json.loads(out.read_text())["tuning"]["ppl"], rel=1e-6)
     status, _, error = run("adapt", out, "--method", method, "--dev", dev, "-o", tmp_path / "b.json")
-    assert status == 1 and "only a network can be adapted" in error
+    assert status == 1 and "only a network that predicts the next word can be adapted" in error
     status, _, error = run(
         "adapt", tmp_path / "net", "--method", method, "--dev", dev, "-o", out, "--window", "0", "--segment", "0"
     )
@@ -270,7 +275,9 @@ def test_bad_settings(kind, values, pattern):
 def test_other_models_and_empty_texts():
     ngram = train_ngram(TEXT, 1)
     for kind in KINDS:
-        with pytest.raises(SettingError, match="only a network can be adapted .*, not a BackoffModel"):
+        with pytest.raises(
+            SettingError, match="only a network that predicts the next word can be adapted .*, not a BackoffModel"
+        ):
             kind(ngram)
     nothing = Corpus(np.zeros(0, np.int32), np.zeros(1, np.int64), VOCAB)
     for tune in (tune_cache, tune_dynamic):
@@ -280,3 +287,42 @@ def test_other_models_and_empty_texts():
             tune(ngram, TEXT)
     for kind in KINDS:
         assert kind(random_model()).score(nothing).shape == (0,)
+
+
+@pytest.mark.parametrize("theta", [1e3, 1e30, 1e308])
+def test_a_sharp_cache_is_no_accident(theta):
+    model = random_model()
+    cache = ContinuousCache(model, window=9, theta=theta, weight=0.3)
+    check_language_model(cache, TEXT, tolerance=1e-5)
+    logp = cache.score(TEXT)
+    assert np.isfinite(logp).all() and logp[0] == pytest.approx(model.score(TEXT)[0], abs=1e-6)
+
+
+def test_held_out_text_of_unknown_words_only(tmp_path, run):
+    for tune in (tune_cache, tune_dynamic):
+        with pytest.raises(InputError, match="no word of the held-out text is in the vocabulary \\(3 words"):
+            tune(random_model(), corpus_from_lines(["x y", "z"]))
+
+
+@pytest.mark.parametrize("place", ["net", "net/lmmix.json", "net/new.json", "other"])
+def test_the_network_is_never_overwritten(place, run, tmp_path, monkeypatch):
+    random_model().save(tmp_path / "net")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "dev.txt").write_text("a b c\n")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "net").iterdir()}
+    monkeypatch.delattr(ContinuousCache, "score")
+    command = ["adapt", tmp_path / "net", "--method", "cache", "--dev", tmp_path / "dev.txt", "-o", tmp_path / place]
+    status, _, error = run(*command)
+    assert status == 1 and error.count("\n") == 1
+    assert ("it is a folder" if place == "other" else "an input of this command") in error
+    assert {file.name: file.read_bytes() for file in (tmp_path / "net").iterdir()} == before
+
+
+def test_info_says_which_network_and_settings(run, tmp_path):
+    random_model("gru").save(tmp_path / "net")
+    save_adapted(ContinuousCache(random_model("gru"), window=7), tmp_path / "a.json", tmp_path / "net")
+    facts = json.loads(run("info", tmp_path / "a.json", "--json")[1])
+    assert [facts[name] for name in ("network", "window", "theta", "weight")] == ["net", 7, 0.3, 0.1]
+    facts = json.loads(run("info", tmp_path / "net", "--json")[1])
+    weights = sum(tensor.numel() for tensor in random_model("gru").network.parameters())
+    assert [facts[name] for name in ("arch", "context", "weights")] == ["gru", "document", weights]

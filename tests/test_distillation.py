@@ -175,6 +175,13 @@ def test_a_teacher_may_number_words_differently(teacher_models):
     np.testing.assert_allclose(*tables, atol=1e-3)
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30])
+def test_a_cold_teacher_expects_the_likeliest_words_alone(teacher_models, temperature):
+    found = ask_teacher(teacher_models["ngram"], TEXT, 1000, temperature)
+    assert np.isfinite(found.p).all()
+    np.testing.assert_allclose(found.p.astype(float).sum(1), 1.0, atol=2e-3)
+
+
 # Training
 
 

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
-from lmmix.errors import SettingError  # noqa: E402
+from lmmix.errors import FormatError, SettingError  # noqa: E402
+from lmmix.neural.model import NeuralModel  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402
 from lmmix.ngram.estimate import train_ngram  # noqa: E402
 
@@ -111,3 +112,56 @@ def test_command(run, tmp_path):
     ):
         status, _, error = run(*command, *option)
         assert status == 1 and message in error and error.count("\n") == 1
+
+
+def test_the_rate_is_a_tenth_of_the_first_however_often():
+    first = train_neural(FIRST, FIRST, epochs=1, optimizer="sgd", momentum=0.5, learning_rate=2.0, **SMALL)
+    second = train_neural(FIRST, FIRST, start_from=first, epochs=1, threads=1)
+    third = train_neural(FIRST, FIRST, start_from=second, epochs=1, threads=1)
+    for model in (second, third):
+        names = ("optimizer", "momentum", "learning_rate", "first_rate")
+        assert [model.training[name] for name in names] == ["sgd", 0.5, pytest.approx(0.2), 2.0]
+    with pytest.raises(SettingError, match="trained with 'sgd'; give a learning_rate, too"):
+        train_neural(FIRST, FIRST, start_from=second, optimizer="adamw", threads=1)
+    other = train_neural(FIRST, FIRST, start_from=second, optimizer="adamw", learning_rate=0.01, epochs=1, threads=1)
+    assert other.training["first_rate"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("learning_rate", "fast"),
+        ("learning_rate", -1.0),
+        ("first_rate", math.inf),
+        ("optimizer", 3),
+        ("momentum", None),
+    ],
+)
+def test_damaged_record(name, value):
+    model = NeuralModel(MODEL.network, MODEL.vocab, "document", {**MODEL.training, name: value})
+    with pytest.raises(FormatError, match=f"record of the network to start from is damaged: {name} is") as caught:
+        train_neural(FIRST, FIRST, start_from=model, epochs=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_info_says_how_it_was_trained(run, tmp_path):
+    MODEL.save(tmp_path / "net")
+    facts = json.loads(run("info", tmp_path / "net", "--json")[1])
+    assert facts["epochs"] == 2 and facts["valid_ppl"] == MODEL.training["valid_ppl"]
+
+
+def test_inputs_are_never_overwritten(run, tmp_path):
+    MODEL.save(tmp_path / "net")
+    (tmp_path / "t.txt").write_text("a b\n")
+    net, text = tmp_path / "net", tmp_path / "t.txt"
+    fixed = ["neural", text, "--valid", text, "--start-from", net]
+    for options, message in (
+        (["-o", net], "is an input of this command"),
+        (["-o", tmp_path / "m", "--log", text], "is an input of this command"),
+        (["-o", tmp_path / "m", "--checkpoint", net / "weights.safetensors"], "an input of this command"),
+        (["-o", tmp_path / "m", "--checkpoint", tmp_path / "c", "--log", tmp_path / "c"], "they must be two files"),
+        (["-o", tmp_path / "m", "--log", tmp_path / "m" / "log.csv"], "which the model replaces as a whole"),
+    ):
+        status, _, error = run(*fixed, *options)
+        assert status == 1 and message in error and error.count("\n") == 1
+    assert text.read_text() == "a b\n"

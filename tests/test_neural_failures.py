@@ -16,6 +16,8 @@ from lmmix.neural.backend import safetensors  # noqa: E402
 from lmmix.neural.settings import make_settings  # noqa: E402
 from lmmix.neural.training import memory  # noqa: E402
 from lmmix.neural.training.log import COLUMNS  # noqa: E402
+from lmmix.neural.training.schedule import learning_rate  # noqa: E402
+from lmmix.neural.training.settings import TrainSettings  # noqa: E402
 from lmmix.neural.training.train import train_neural  # noqa: E402
 from lmmix.neural.training.trainer import Trainer  # noqa: E402
 
@@ -129,3 +131,27 @@ def test_log_as_csv_and_json(tmp_path):
     for row, record in zip(rows, records):
         for name in ("epoch", "train_loss", "valid_ppl", "learning_rate"):
             assert float(row[name]) == record[name]
+
+
+def test_one_step_changes_the_weights():
+    text = corpus_from_lines(["a b c"])
+    still = {"epochs": 1, "embedding": 8, "hidden": 8, "dropout": 0.0, "samples": 0, "threads": 1}
+    one, none = (train_neural(text, text, learning_rate=rate, **still) for rate in (0.01, 1e-30))
+    assert one.score(text).mean() > none.score(text).mean() + 0.002
+
+
+def test_the_schedule_rises_from_the_first_step_and_falls_to_the_last():
+    settings = TrainSettings(learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(settings, step / 50, 1 / 50, 0) for step in range(50)]
+    assert rates[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+    assert rates[6:] == pytest.approx([(50 - step) / 45 for step in range(6, 50)])
+
+
+def test_advice_with_a_teacher():
+    model = train_neural(TEXT, TEXT, **SETTINGS)
+    with pytest.raises(LmmixError, match="use a learning_rate below 1e\\+38, or a temperature nearer to 1$"):
+        train_neural(TEXT, TEXT, teacher=model, learning_rate=1e38, **SETTINGS)
+    with pytest.raises(SettingError, match="^a masked network cannot learn from a teacher"):
+        train_neural(TEXT, TEXT, arch="masked", teacher=model, **{**SETTINGS, "embedding": 16})
+    with pytest.raises(SettingError, match="^softmax is 'adaptive'; a network that learns from a teacher must have"):
+        train_neural(TEXT, TEXT, softmax="adaptive", teacher=model, **SETTINGS)

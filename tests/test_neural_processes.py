@@ -62,6 +62,7 @@ def weights(model):
     return {name: tensor.numpy() for name, tensor in model.network.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*joined_training.RUNS, "resumed"])
 def test_processes_agree_bit_for_bit(joined, name):
     first, second = (load(joined[0] / f"{name} {rank}") for rank in range(2))
@@ -69,6 +70,7 @@ def test_processes_agree_bit_for_bit(joined, name):
     assert first.training == second.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sentences", "documents", "one text"])
 def test_two_processes_learn_what_one_learns(joined, name):
     two, one = load(joined[0] / f"{name} 0"), joined_training.train(name)
@@ -78,6 +80,7 @@ def test_two_processes_learn_what_one_learns(joined, name):
         assert there == pytest.approx(here, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_resumed_processes_end_with_the_same_weights(joined):
     whole, resumed = (load(joined[0] / f"{name} 0") for name in ("dropout", "resumed"))
     assert resumed.signature == whole.signature
@@ -86,6 +89,7 @@ def test_resumed_processes_end_with_the_same_weights(joined):
     assert [record["epoch"] for record in records] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_errors_of_the_first_process_are_raised_in_all(joined):
     for printed in joined[1]:
         assert printed.strip().endswith("log.csv: cannot write: No such file or directory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import numpy as np
@@ -16,12 +17,14 @@ from naive_prefixes import histories, prefixes  # noqa: E402
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.neural import prefixes as shared_prefixes  # noqa: E402
-from lmmix.neural import scoring  # noqa: E402
+from lmmix.neural import reading, scoring  # noqa: E402
+from lmmix.neural.masked_model import MaskedModel  # noqa: E402
 from lmmix.neural.model import NeuralModel  # noqa: E402
 from lmmix.neural.networks.network import make_network  # noqa: E402
 from lmmix.neural.prefixes import SharedPrefixes  # noqa: E402
 from lmmix.neural.reading import SLAB  # noqa: E402
 from lmmix.neural.settings import ARCHITECTURES, make_settings  # noqa: E402
+from lmmix.progress import show_with  # noqa: E402
 from lmmix.vocab import BOS, Vocab  # noqa: E402
 
 VOCAB = Vocab.from_words(["a", "b", "c", "d"])
@@ -43,6 +46,13 @@ def random_model(arch: str, scale: float = 8.0) -> NeuralModel:
     with torch.no_grad():
         network.embedding.weight.mul_(scale)
     return NeuralModel(network, VOCAB)
+
+
+def masked_model() -> MaskedModel:
+    shape = {"embedding": 8, "hidden": 8, "layers": 1, "heads": 2}
+    network = make_network("masked", make_settings("masked", "tiny", shape)[0], len(VOCAB))
+    network.initialise(torch.ones(len(VOCAB)))
+    return MaskedModel(network, VOCAB)
 
 
 MODELS = {arch: random_model(arch) for arch in sorted(ARCHITECTURES) if arch != "masked"}
@@ -129,3 +139,45 @@ def test_threads_do_not_matter(monkeypatch):
     corpus = corpus_from_lines([" ".join(rng.choice(list("ab"), 6)) for _ in range(60)], VOCAB)
     one, two = (MODELS["lstm"].score(corpus, threads=threads) for threads in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("arch", ["lstm", "masked"])
+@pytest.mark.parametrize("pays", [0.0, math.inf])
+def test_by_default_as_many_threads_as_torch_has(monkeypatch, arch, pays):
+    found = []
+    original = reading.thread_map
+
+    def spy(function, items, threads):
+        found.append((threads, torch.get_num_threads()))
+        return original(function, items, 1)
+
+    monkeypatch.setattr(reading, "thread_map", spy)
+    monkeypatch.setattr(scoring, "SHARING_PAYS", pays)
+    corpus, before = corpus_from_lines(["a b", "a b c"], VOCAB), torch.get_num_threads()
+    model = MODELS["lstm"] if arch == "lstm" else masked_model()
+    try:
+        torch.set_num_threads(3)
+        model.score(corpus)
+        model.validation_perplexity(corpus)
+    finally:
+        torch.set_num_threads(before)
+    assert found == [(3, 1), (3, 1)]
+
+
+def test_progress_counts_the_different_sentences(monkeypatch):
+    told = []
+
+    class Display:
+        @contextlib.contextmanager
+        def task(self, label, total, unit):
+            told.append([total, 0.0])
+
+            def advance(amount):
+                told[-1][1] += amount
+
+            yield advance
+
+    monkeypatch.setattr(scoring, "SHARING_PAYS", math.inf)
+    with show_with(Display()):
+        MODELS["lstm"].score(corpus_from_lines(["a b", "a b", "a b c"], VOCAB), threads=1)
+    assert told == [[2, 2.0]]

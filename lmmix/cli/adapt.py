@@ -60,14 +60,14 @@ def command(
     from lmmix.errors import SettingError
     from lmmix.lm import load
     from lmmix.neural.adaptation.adapted_file import save_adapted
-    from lmmix.neural.adaptation.features import check_network
+    from lmmix.neural.adaptation.features import check_adaptable
     from lmmix.neural.adaptation.tune import SEGMENT, WINDOWS, tune_cache, tune_dynamic
 
     if (window is not None and method != "cache") or (segment is not None and method != "dynamic"):
         raise SettingError("--window is for --method cache, --segment for --method dynamic")
+    refuse_overwriting(output, (network, *dev))
     check_output(output, as_json)
-    refuse_overwriting(output, dev)
-    model = check_network(load(network))
+    model = check_adaptable(load(network))
     text = read_corpus(dev, model.vocab, errors=errors, replace_specials=replace_specials)
     if method == "cache":
         found = tune_cache(model, text, window or WINDOWS)

@@ -189,17 +189,32 @@ def check_output(output: str, as_json: bool = False) -> None:
     folder = os.path.dirname(os.path.realpath(output))
     if not os.path.isdir(folder):
         raise InputError(f"{output}: cannot write: there is no folder {folder}")
+    if os.path.isdir(output):
+        raise InputError(f"{output}: cannot write: it is a folder")
     if ".lmx." in os.path.basename(output):
         raise SettingError(f"{output}: an .lmx file is mapped into memory and cannot be compressed")
 
 
 def refuse_overwriting(output: str, inputs: tuple[str, ...]) -> None:
-    """Raise SettingError if the output would replace one of the inputs."""
+    """Raise SettingError if the output would replace one of the inputs, lie in one, or as a folder hold one."""
     from lmmix.errors import SettingError
 
     for path in inputs:
-        if path != "-" and output != "-" and os.path.realpath(path) == os.path.realpath(output):
+        if path == "-" or output == "-":
+            continue
+        if os.path.realpath(path) == os.path.realpath(output):
             raise SettingError(f"{output} is an input of this command; choose another name for the output")
+        if lies_in(output, path):
+            raise SettingError(f"{output} lies in {path}, an input of this command; choose another place for it")
+        if lies_in(path, output):
+            raise SettingError(
+                f"{path}, an input of this command, lies in {output}; choose another name for the output"
+            )
+
+
+def lies_in(path: str, folder: str) -> bool:
+    """Whether a file lies, however deep, in a folder."""
+    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), ""))
 
 
 def with_progress(function: Function) -> Function:

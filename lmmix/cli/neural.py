@@ -8,8 +8,10 @@ import click
 
 from lmmix.cli.common import (
     json_option,
+    lies_in,
     output_option,
     print_json,
+    refuse_overwriting,
     seed_option,
     text_options,
     threads_option,
@@ -81,6 +83,8 @@ def command(
     from lmmix.vocab import Vocab
 
     check_folder_target(output, FOLDER_CONFIG)
+    inputs = (*texts, *valid, *(path for path in (vocab, start_from, teacher) if path is not None))
+    _check_places(inputs, output, settings["checkpoint"], settings["log"])
     parsed = _parsed(overrides, {*settings, "corpus", "valid", "teacher", "start_from"})
     models: dict[str, Any] = {
         name: load(path, tokenizer_of_counts(tokenizer), settings["threads"])
@@ -109,6 +113,19 @@ def command(
             before, after = (model.training[name] for name in ("ppl_before", "valid_ppl"))
             click.echo(f"validation perplexity: {before:.3f} before, {after:.3f} now")
         click.echo(f"{output}: {model.signature}")
+
+
+def _check_places(inputs: tuple[str, ...], output: str, checkpoint: str | None, log: str | None) -> None:
+    """Raise SettingError if what is written would replace an input, or be lost when the folder is."""
+    from lmmix.errors import SettingError
+
+    refuse_overwriting(output, inputs)
+    for path in (checkpoint, log):
+        if path is None:
+            continue
+        refuse_overwriting(path, inputs)
+        if lies_in(path, output):
+            raise SettingError(f"{path} lies in {output}, which the model replaces as a whole; choose another place")
 
 
 def _parsed(overrides: tuple[str, ...], taken: set[str]) -> dict[str, Any]:

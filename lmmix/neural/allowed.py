@@ -37,6 +37,10 @@ def one_of(*names: str) -> Allowed:
 def check_settings(settings: Any, allowed: Mapping[str, Allowed]) -> None:
     """Raise SettingError for the first field of the dataclass `settings` whose value is not allowed."""
     for field in fields(settings):
-        value, rule = getattr(settings, field.name), allowed[field.name]
-        if isinstance(value, bool) or not isinstance(value, rule.types) or not rule.holds(value):
-            raise SettingError(f"{field.name} is {value!r}; it must be {rule.words}")
+        check_value(field.name, getattr(settings, field.name), allowed[field.name])
+
+
+def check_value(name: str, value: Any, rule: Allowed) -> None:
+    """Raise SettingError unless `value` is allowed for the setting called `name`."""
+    if isinstance(value, bool) or not isinstance(value, rule.types) or not rule.holds(value):
+        raise SettingError(f"{name} is {value!r}; it must be {rule.words}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
+
 from lmmix.errors import MissingDependencyError, SettingError
 from lmmix.parallel import thread_count
 
@@ -17,7 +19,7 @@ try:
 except ImportError:
     raise MissingDependencyError("safetensors", "a neural model", "neural") from None
 
-__all__ = ["choose_device", "choose_precision", "safetensors", "seeded", "torch", "torch_threads"]
+__all__ = ["choose_device", "choose_precision", "ids_on", "safetensors", "seeded", "torch", "torch_threads"]
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -59,6 +61,11 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         has_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
         fast = bool(has_amx and has_amx())
     return torch.bfloat16 if fast else torch.float32
+
+
+def ids_on(device: torch.device, ids: np.ndarray) -> torch.Tensor:
+    """Words or other whole numbers as int64 on `device`."""
+    return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(device)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -11,13 +12,11 @@ from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import NO_DISTRIBUTION, SEES_AHEAD, State
 from lmmix.logmath import perplexity
-from lmmix.neural.backend import choose_device, torch, torch_threads
+from lmmix.neural.backend import choose_device, ids_on, torch
 from lmmix.neural.batches import PADDING, Batch, Pieces
 from lmmix.neural.model import network_signature
 from lmmix.neural.networks.masked import MASK, MaskedNetwork
-from lmmix.neural.reading import READ_TOKENS, reading_threads
-from lmmix.parallel import thread_map
-from lmmix.progress import task
+from lmmix.neural.reading import READ_TOKENS, Advance, map_batches
 from lmmix.vocab import BOS, EOS, Vocab
 
 SPAN = 256
@@ -40,7 +39,6 @@ class MaskedModel:
     Attributes
     ----------
     vocab : Vocab
-    signature : str
     network : MaskedNetwork
     context : "sentence"
     training : dict
@@ -59,7 +57,11 @@ class MaskedModel:
         self.context = context
         self.training = training or {}
         self.device = network.device
-        self.signature = network_signature(network, vocab, SEES_AHEAD, NO_DISTRIBUTION)
+
+    @cached_property
+    def signature(self) -> str:
+        """See `lmmix.neural.model.NeuralModel.signature`."""
+        return network_signature(self.network, self.vocab, SEES_AHEAD, NO_DISTRIBUTION)
 
     def to(self, device: str) -> MaskedModel:
         """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
@@ -78,13 +80,13 @@ class MaskedModel:
         corpus = corpus.recode(self.vocab)
         logp = np.zeros(len(corpus.ids), np.float64)
         copies = Copies.of(corpus)
-        with task("scoring with a masked model", len(copies.place)) as progress, torch_threads(1):
 
-            def score_batch(chosen: np.ndarray) -> None:
-                logp[copies.place[chosen]] = self._logp(*copies.of_one_length(chosen))
-                progress(len(chosen))
+        def score_batch(chosen: np.ndarray, advance: Advance) -> None:
+            logp[copies.place[chosen]] = self._logp(*copies.of_one_length(chosen))
+            advance(len(chosen))
 
-            thread_map(score_batch, copies.batches(READ_TOKENS), reading_threads(self.device, threads))
+        batches = copies.batches(READ_TOKENS)
+        map_batches(score_batch, batches, self.device, threads, "scoring with a masked model", len(copies.place))
         return logp
 
     def validation_perplexity(self, corpus: Corpus) -> float:
@@ -95,15 +97,16 @@ class MaskedModel:
         """
         pieces = Pieces.of(corpus.recode(self.vocab), SPAN - 1)
 
-        def batch_logp(chosen: np.ndarray) -> np.ndarray:
+        def batch_logp(chosen: np.ndarray, advance: Advance) -> np.ndarray:
             words = whole_sequences(pieces.padded(chosen))
             column = np.arange(words.shape[1])
             asked = [is_word(words) & (column % STRIDE == first) for first in range(min(STRIDE, len(column)))]
             kept = [one.any(1) for one in asked]
+            advance(len(chosen))
             return np.concatenate([self._logp(words[rows], one[rows]) for one, rows in zip(asked, kept)])
 
-        with torch_threads(1):
-            found = thread_map(batch_logp, pieces.batches(READ_TOKENS), reading_threads(self.device, None))
+        batches = pieces.batches(READ_TOKENS)
+        found = map_batches(batch_logp, batches, self.device, None, "validating a masked model", len(pieces.begin))
         logp = np.concatenate([np.empty(0), *found])
         if not len(logp):
             raise InputError("the validation text has no words, and a masked model is judged by nothing else")
@@ -112,12 +115,9 @@ class MaskedModel:
     def _logp(self, words: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """ln p of those of `words` (B, L) that are `asked` for (B, L) bool, row by row."""
         with torch.inference_mode():
-            features, _ = self.network(self._tensor(np.where(asked, MASK, words)), ())
+            features, _ = self.network(ids_on(self.device, np.where(asked, MASK, words)), ())
             chosen = features[torch.from_numpy(asked).to(self.device)]
-            return self.network.event_logp(chosen, self._tensor(words[asked])).cpu().numpy()
-
-    def _tensor(self, ids: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
+            return self.network.event_logp(chosen, ids_on(self.device, words[asked])).cpu().numpy()
 
     def start(self, n: int) -> State:
         """Raises SettingError: there is no history without what follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import REMEMBERS
 from lmmix.logmath import perplexity
-from lmmix.neural.backend import choose_device, torch, torch_threads
+from lmmix.neural.backend import choose_device, ids_on, torch, torch_threads
 from lmmix.neural.networks.network import Memory, Network, forgotten, taken
 from lmmix.neural.scoring import score_text, score_with_mass
 from lmmix.vocab import BOS, EOS, Vocab
@@ -42,8 +43,6 @@ class NeuralModel:
     ----------
     vocab : Vocab
         The event space; row i of the embedding is word i.
-    signature : str
-        Architecture, vocabulary and the digest of the weights.
     network : Network
         On the device where it computes.
     context : {"sentence", "document"}
@@ -60,7 +59,14 @@ class NeuralModel:
         self.context = context
         self.training = training or {}
         self.device = network.device
-        self.signature = network_signature(network, vocab, *[REMEMBERS] * (context == "document"))
+
+    @cached_property
+    def signature(self) -> str:
+        """Architecture, vocabulary and the digest of the weights; found when it is first asked for.
+
+        Training makes a model at each validation, of which nobody asks it.
+        """
+        return network_signature(self.network, self.vocab, *[REMEMBERS] * (self.context == "document"))
 
     def to(self, device: str) -> NeuralModel:
         """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
@@ -103,12 +109,10 @@ class NeuralModel:
 
         Raises SettingError unless `words` are n ids of the vocabulary.
         """
-        words = np.asarray(words)
         n = len(state.features)
-        if words.shape != (n,) or (n and not (words.min() >= 0 and words.max() < len(self.vocab))):
-            raise SettingError(f"words must be {n} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}")
+        words = checked_words(words, n, self.vocab)
         with torch.inference_mode(), self._threads(n):
-            logp = self.network.event_logp(state.features, self._tensor(words))
+            logp = self.network.event_logp(state.features, ids_on(self.device, words))
             ended, memory = words == EOS, state.memory
             if self.context == "sentence" and ended.any():
                 memory = forgotten(memory, torch.from_numpy(ended).to(self.device))
@@ -121,7 +125,7 @@ class NeuralModel:
 
     def take(self, state: NeuralState, rows: np.ndarray) -> NeuralState:
         """The states of some histories, `rows` (m,), each any number of times."""
-        chosen = torch.from_numpy(np.asarray(rows, np.int64)).to(self.device)
+        chosen = ids_on(self.device, rows)
         return NeuralState(state.features[chosen], taken(state.memory, chosen))
 
     def _threads(self, n: int) -> contextlib.AbstractContextManager[None]:
@@ -132,11 +136,16 @@ class NeuralModel:
     def _step(self, words: np.ndarray, memory: Memory) -> NeuralState:
         if len(words) == 0:
             return NeuralState(self.network.embedding.weight.new_empty((0, self.network.settings.embedding)), memory)
-        features, memory = self.network(self._tensor(words[:, None]), memory)
+        features, memory = self.network(ids_on(self.device, words[:, None]), memory)
         return NeuralState(features[:, 0], memory)
 
-    def _tensor(self, ids: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
+
+def checked_words(words: np.ndarray, n: int, vocab: Vocab) -> np.ndarray:
+    """`words` as an array, if they are `n` ids of `vocab`. Raises SettingError."""
+    words = np.asarray(words)
+    if words.shape != (n,) or (n and not 0 <= words.min() <= words.max() < len(vocab)):
+        raise SettingError(f"words must be {n} ids from 0 to {len(vocab) - 1}; they are {words!r:.100}")
+    return words
 
 
 def network_signature(network: Network, vocab: Vocab, *signs: str) -> str:

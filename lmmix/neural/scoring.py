@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.neural.backend import torch, torch_threads
+from lmmix.neural.backend import ids_on, torch
 from lmmix.neural.networks.network import Network, taken
 from lmmix.neural.prefixes import SharedPrefixes
-from lmmix.neural.reading import READ_TOKENS, read_batch, read_text, reading_threads
-from lmmix.parallel import thread_map
-from lmmix.progress import task
+from lmmix.neural.reading import READ_TOKENS, Advance, map_batches, read_batch, read_text
 
 Tensor = torch.Tensor
 
@@ -33,13 +31,13 @@ def score_text(network: Network, corpus: Corpus, context: str, threads: int | No
     if shared is None or shared.events > SHARING_PAYS * len(corpus.ids):
         read_text(network, corpus, context, notes.note, threads, LABEL)
         return notes.logp
-    with task(LABEL, shared.events) as progress, torch_threads(1):
 
-        def read(group: np.ndarray) -> None:
-            _read_shared(notes, shared, group)
-            progress(len(group) * shared.events / len(shared.length))
+    def read(group: np.ndarray, advance: Advance) -> None:
+        _read_shared(notes, shared, group)
+        advance(len(group))
 
-        thread_map(read, shared.groups, reading_threads(network.device, threads))
+    different = sum(len(group) for group in shared.groups)
+    map_batches(read, shared.groups, network.device, threads, LABEL, different)
     shared.spread(notes.logp)
     return notes.logp
 
@@ -83,7 +81,7 @@ class _Notes:
 
     def tensor(self, ids: np.ndarray) -> Tensor:
         """Whole numbers where the network computes."""
-        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.network.device)
+        return ids_on(self.network.device, ids)
 
 
 def _read_shared(notes: _Notes, shared: SharedPrefixes, group: np.ndarray) -> None:

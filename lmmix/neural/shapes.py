@@ -115,10 +115,7 @@ class MaskedSettings(NetworkSettings):
 
     def check_fit(self) -> None:
         """See `NetworkSettings.check_fit`."""
-        if self.embedding % (2 * self.heads):
-            raise SettingError(
-                f"embedding is {self.embedding}; with {self.heads} heads it must be a multiple of {2 * self.heads}"
-            )
+        _check_heads(self.embedding, self.heads)
 
 
 @dataclass(frozen=True)
@@ -152,10 +149,7 @@ class TransformerSettings(NetworkSettings):
 
     def check_fit(self) -> None:
         """See `NetworkSettings.check_fit`."""
-        if self.embedding % (2 * self.heads):
-            raise SettingError(
-                f"embedding is {self.embedding}; with {self.heads} heads it must be a multiple of {2 * self.heads}"
-            )
+        _check_heads(self.embedding, self.heads)
         if self.heads % self.kv_heads:
             raise SettingError(f"kv_heads is {self.kv_heads}; it must divide the number of heads, {self.heads}")
 
@@ -181,6 +175,12 @@ def check_network(settings: NetworkSettings) -> None:
     """Raise SettingError for the first value that is not allowed."""
     check_settings(settings, _ALLOWED)
     settings.check_fit()
+
+
+def _check_heads(embedding: int, heads: int) -> None:
+    """Raise SettingError unless the heads share out the embedding in pairs of units, which positions turn."""
+    if embedding % (2 * heads):
+        raise SettingError(f"embedding is {embedding}; with {heads} heads it must be a multiple of {2 * heads}")
 
 
 def network_rates() -> set[str]:

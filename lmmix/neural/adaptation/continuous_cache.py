@@ -12,9 +12,9 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.lm import REMEMBERS
-from lmmix.neural.adaptation.features import check_network, features_in_order
+from lmmix.neural.adaptation.features import check_adaptable, features_in_order
 from lmmix.neural.allowed import COUNT, NOT_NEGATIVE, PART, check_settings
-from lmmix.neural.backend import torch, torch_threads
+from lmmix.neural.backend import ids_on, torch, torch_threads
 from lmmix.neural.model import NeuralModel, NeuralState
 from lmmix.progress import task
 from lmmix.vocab import BOS
@@ -76,10 +76,11 @@ class ContinuousCache:
     """
 
     kind = "continuous-cache"
+    settings_class = CacheSettings
 
     def __init__(self, model: NeuralModel, **settings: Any) -> None:
-        self.model = check_network(model)
-        self.settings = CacheSettings(**settings)
+        self.model = check_adaptable(model)
+        self.settings = self.settings_class(**settings)
         check_settings(self.settings, ALLOWED)
         self.vocab = model.vocab
         values = "|".join(f"{name}:{value!r}" for name, value in asdict(self.settings).items())
@@ -89,7 +90,7 @@ class ContinuousCache:
         """(T,) float64 ln p of each event of `corpus`, given all events before it; on one thread."""
         setting = (self.settings.window, self.settings.theta)
         network, cache = cache_logp(self.model, corpus, [setting], "scoring with a cache")
-        return mixed(network, cache[:, 0], self.settings.weight)
+        return mixed(network, cache[:, 0], self.settings.weight, np.arange(len(network)) == 0)
 
     def start(self, n: int) -> CacheState:
         """`n` states before the first word of a text."""
@@ -100,44 +101,47 @@ class ContinuousCache:
     def advance(self, state: CacheState, words: np.ndarray) -> tuple[np.ndarray, CacheState]:
         """((n,) float64 ln p of `words` after each history, the state behind them)."""
         logp, network = self.model.advance(state.network, words)
-        wanted = torch.from_numpy(np.asarray(words, np.int64)).to(self.model.device)[:, None]
+        wanted = ids_on(self.model.device, words)[:, None]
         with torch.inference_mode():
-            scores = self._scores(state)
+            scores, empty = self._scores(state)
             cache = _log_share(scores, state.words == wanted).cpu().numpy()
             features = torch.cat([state.features, state.network.features[:, None]], 1)
             read = torch.cat([state.words, wanted], 1)
         kept = slice(max(0, read.shape[1] - self.settings.window), None)
-        return mixed(logp, cache, self.settings.weight), CacheState(network, features[:, kept], read[:, kept])
+        return mixed(logp, cache, self.settings.weight, empty), CacheState(network, features[:, kept], read[:, kept])
 
     def distribution(self, state: CacheState) -> np.ndarray:
         """(n, V) float64 probabilities of every next event; rows sum to 1."""
         network = self.model.distribution(state.network)
         with torch.inference_mode():
-            scores = self._scores(state).double()
-            empty = scores.isneginf().all(1)
-            share = torch.softmax(scores, 1).masked_fill(empty[:, None], 0.0)
+            scores, empty = self._scores(state)
+            share = torch.exp(scores - _log_sum(scores)[:, None])
             cache = torch.zeros(network.shape, dtype=torch.float64, device=share.device)
             cache.scatter_add_(1, state.words, share)
-        weight = np.where(empty.cpu().numpy(), 0.0, self.settings.weight)[:, None]
+        weight = np.where(empty, 0.0, self.settings.weight)[:, None]
         return (1.0 - weight) * network + weight * cache.cpu().numpy()
 
     def take(self, state: CacheState, rows: np.ndarray) -> CacheState:
         """The states of some histories, `rows` (m,), each any number of times."""
-        chosen = torch.from_numpy(np.asarray(rows, np.int64)).to(self.model.device)
+        chosen = ids_on(self.model.device, rows)
         return CacheState(self.model.take(state.network, rows), state.features[chosen], state.words[chosen])
 
-    def _scores(self, state: CacheState) -> Tensor:
-        """(n, t) logarithms of what each event of the past counts."""
+    def _scores(self, state: CacheState) -> tuple[Tensor, np.ndarray]:
+        """((n, t) `_scores` of each event of the past, (n,) bool where there is none)."""
         products = torch.einsum("ne,nte->nt", state.network.features, state.features)
-        return (self.settings.theta * products).masked_fill(state.words == BOS, -torch.inf)
+        seen = state.words != BOS
+        return _scores(products.double(), seen, self.settings.theta), ~seen.any(1).cpu().numpy()
 
 
 def cache_logp(
     model: NeuralModel, corpus: Corpus, settings: Sequence[tuple[int, float]], label: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """((T,) ln p of the events by the network, (T, S) by caches of each (window, θ), nan where nothing was read)."""
+    """((T,) ln p of the events by the network, (T, S) by caches of each (window, θ)).
+
+    Where nothing was read, which is the first event, the cache knows no word: −inf.
+    """
     corpus = corpus.recode(model.vocab)
-    ids = torch.from_numpy(corpus.ids.astype(np.int64)).to(model.device)
+    ids = ids_on(model.device, corpus.ids)
     network, cache = np.empty(len(ids)), np.empty((len(ids), len(settings)))
     widest = max(window for window, _ in settings)
     place = 0
@@ -155,19 +159,18 @@ def cache_logp(
     return network, cache
 
 
-def mixed(network: np.ndarray, cache: np.ndarray, weight: float) -> np.ndarray:
-    """(T,) ln p of the mixture of ln p of the network and of the cache, which is nan where nothing was read."""
+def mixed(network: np.ndarray, cache: np.ndarray, weight: float, empty: np.ndarray) -> np.ndarray:
+    """(T,) ln p of the mixture of ln p of the network and of the cache; the network's where the cache is `empty`."""
     if weight == 0.0:
         return network
-    empty = np.isnan(cache)
-    both = np.logaddexp(math.log1p(-weight) + network, math.log(weight) + np.where(empty, -np.inf, cache))
+    both = np.logaddexp(math.log1p(-weight) + network, math.log(weight) + cache)
     return np.where(empty, network, both)
 
 
 def _block_logp(features: Tensor, known: Tensor, words: Tensor, settings: Sequence[tuple[int, float]]) -> Tensor:
     """(m, S) ln p of the last m `words` (k,) by the caches, from the features of these and of all k."""
     n = len(features)
-    products = features @ known.t()
+    products = (features @ known.t()).double()
     # How far each known event lies behind each event of the block.
     age = torch.arange(len(known) - n, len(known), device=known.device)[:, None] - torch.arange(
         len(known), device=known.device
@@ -175,14 +178,26 @@ def _block_logp(features: Tensor, known: Tensor, words: Tensor, settings: Sequen
     same = words == words[-n:, None]
     found = []
     for window, theta in settings:
-        scores = (theta * products).masked_fill((age <= 0) | (age > window), -torch.inf)
-        found.append(_log_share(scores, same))
+        found.append(_log_share(_scores(products, (age > 0) & (age <= window), theta), same))
     return torch.stack(found, 1)
 
 
+def _scores(products: Tensor, seen: Tensor, theta: float) -> Tensor:
+    """(n, k) θ times `products` less the greatest of what was `seen` (n, k), and −inf for the rest.
+
+    The difference comes first: it has no effect on shares, and no θ makes the greatest score anything but 0.
+    """
+    if products.shape[1] == 0:
+        return products
+    greatest = products.masked_fill(~seen, -torch.inf).amax(1, keepdim=True)
+    return (theta * (products - greatest)).masked_fill(~seen, -torch.inf)
+
+
 def _log_share(scores: Tensor, chosen: Tensor) -> Tensor:
-    """(n,) float64 ln of the part of Σ exp `scores` (n, k) that the `chosen` ones have; nan where all are −inf."""
-    if scores.shape[1] == 0:
-        return scores.new_full((len(scores),), torch.nan, dtype=torch.float64)
-    total = torch.logsumexp(scores, 1).double()
-    return torch.logsumexp(scores.masked_fill(~chosen, -torch.inf), 1).double() - total
+    """(n,) ln of the part of Σ exp `scores` (n, k) that the `chosen` ones have; −inf where nothing was seen."""
+    return torch.logsumexp(scores.masked_fill(~chosen, -torch.inf), 1) - _log_sum(scores)
+
+
+def _log_sum(scores: Tensor) -> Tensor:
+    """(n,) ln Σ exp `scores` (n, k), whose greatest is 0; 0 where nothing was seen, to be subtracted from −inf."""
+    return torch.logsumexp(scores, 1).clamp(min=0.0)

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.errors import SettingError
 from lmmix.lm import REMEMBERS
-from lmmix.neural.adaptation.features import check_network
+from lmmix.neural.adaptation.features import check_adaptable
 from lmmix.neural.allowed import COUNT, NOT_NEGATIVE, check_settings
-from lmmix.neural.backend import torch, torch_threads
+from lmmix.neural.backend import ids_on, torch, torch_threads
 from lmmix.neural.batches import words_before
-from lmmix.neural.model import NeuralModel
+from lmmix.neural.model import NeuralModel, checked_words
 from lmmix.neural.networks.network import Memory, Network, detached
 from lmmix.progress import task
 from lmmix.vocab import BOS, EOS
@@ -105,10 +104,11 @@ class DynamicEvaluation:
     """
 
     kind = "dynamic"
+    settings_class = DynamicSettings
 
     def __init__(self, model: NeuralModel, **settings: Any) -> None:
-        self.model = check_network(model)
-        self.settings = DynamicSettings(**settings)
+        self.model = check_adaptable(model)
+        self.settings = self.settings_class(**settings)
         check_settings(self.settings, ALLOWED)
         self.vocab = model.vocab
         values = "|".join(f"{name}:{value!r}" for name, value in asdict(self.settings).items())
@@ -140,11 +140,7 @@ class DynamicEvaluation:
 
         Raises SettingError unless `words` are n ids of the vocabulary.
         """
-        words = np.asarray(words)
-        if words.shape != (len(state),) or (len(words) and not 0 <= words.min() <= words.max() < len(self.vocab)):
-            raise SettingError(
-                f"words must be {len(state)} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}"
-            )
+        words = checked_words(words, len(state), self.vocab)
         logp, behind = np.empty(len(state)), []
         with torch_threads(1):
             for number, (history, word) in enumerate(zip(state, words.tolist())):
@@ -201,7 +197,7 @@ class DynamicEvaluation:
         self, learned: Learned, memory: Memory, inputs: np.ndarray, events: np.ndarray
     ) -> tuple[Tensor, Memory, Learned]:
         """(m,) ln p of the events of a segment, the memory behind it, and what was learned if it is complete."""
-        words, wanted = (torch.from_numpy(ids.astype(np.int64)).to(self.model.device) for ids in (inputs, events))
+        words, wanted = (ids_on(self.model.device, ids) for ids in (inputs, events))
         starts = inputs[1:] == BOS if self.model.context == "sentence" else np.zeros(len(inputs) - 1, bool)
 
         def read(network: Network) -> tuple[Tensor, Memory]:
@@ -212,11 +208,13 @@ class DynamicEvaluation:
             return network.event_logp(torch.cat(found), wanted), behind
 
         weights = {name: tensor.requires_grad_() for name, tensor in learned.weights.items()}
-        logp, behind = self._with(learned._replace(weights=weights), read)
-        if len(events) == self.settings.segment:
-            loss = -logp[wanted != BOS].sum()  # `<s>` is no event
-            slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
-            learned = self._step(learned, dict(zip(weights, slopes)))
+        # cuDNN has no slopes of recurrent networks that are not in training (not tried on a GPU).
+        with torch.backends.cudnn.flags(enabled=False):
+            logp, behind = self._with(learned._replace(weights=weights), read)
+            if len(events) == self.settings.segment:
+                loss = -logp[wanted != BOS].sum()  # `<s>` is no event
+                slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+                learned = self._step(learned, dict(zip(weights, slopes)))
         return logp.detach(), detached(behind), learned
 
     @torch.no_grad()

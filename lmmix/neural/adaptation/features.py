@@ -9,7 +9,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
-from lmmix.neural.backend import torch
+from lmmix.neural.backend import ids_on, torch
 from lmmix.neural.batches import Pieces, whole_text
 from lmmix.neural.model import NeuralModel
 from lmmix.neural.reading import READ_TOKENS, read_batch
@@ -17,10 +17,13 @@ from lmmix.neural.reading import READ_TOKENS, read_batch
 Tensor = torch.Tensor
 
 
-def check_network(model: Any) -> NeuralModel:
+def check_adaptable(model: Any) -> NeuralModel:
     """`model`, if it is a network that can be adapted. Raises SettingError."""
     if not isinstance(model, NeuralModel):
-        raise SettingError(f"only a network can be adapted (lmmix neural trains them), not a {type(model).__name__}")
+        raise SettingError(
+            "only a network that predicts the next word can be adapted (lmmix neural trains them), "
+            f"not a {type(model).__name__}"
+        )
     return model
 
 
@@ -44,5 +47,5 @@ def _of_sentences(model: NeuralModel, corpus: Corpus, sentences: np.ndarray, beg
     found = torch.empty((end - begin, model.network.settings.embedding), device=model.device)
     for chosen in pieces.batches(READ_TOKENS):
         for features, places in read_batch(model.network, pieces.padded(chosen), model.network.start(len(chosen))):
-            found[torch.from_numpy(places - begin)] = features
+            found[ids_on(model.device, places - begin)] = features
     return found

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.errors import InputError
 from lmmix.logmath import perplexity
 from lmmix.neural.adaptation.continuous_cache import ContinuousCache, cache_logp, mixed
 from lmmix.neural.adaptation.dynamic import DynamicEvaluation
-from lmmix.neural.adaptation.features import check_network, features_in_order
+from lmmix.neural.adaptation.features import check_adaptable, features_in_order
 from lmmix.neural.backend import torch
 from lmmix.neural.model import NeuralModel
+from lmmix.neural.texts import check_text
 
 WINDOWS = (100, 500, 2000)
 """Sizes of caches that are tried."""
@@ -65,7 +65,7 @@ def tune_cache(
 
     `thetas` are by default such that exp(θ h·h) goes from 1 to e^16 for features of middling size.
     Raises SettingError for a model that is no network or values that are not allowed, InputError for a text without
-    sentences.
+    known words.
     """
     _check(model, dev)
     if thetas is None:
@@ -74,8 +74,8 @@ def tune_cache(
     network, caches = cache_logp(model, dev, [(s.window, s.theta) for s in settings], "trying caches")
     tried = []
     for setting, cache in zip(settings, caches.T):
-        weight = best_weight(network, cache)
-        ppl = _ppl(mixed(network, cache, weight))
+        weight = best_weight(network[1:], cache[1:])  # no cache has read anything before the first event
+        ppl = _ppl(mixed(network, cache, weight, np.arange(len(cache)) == 0))
         tried.append({"window": setting.window, "theta": setting.theta, "weight": weight, "ppl": ppl})
     return _best(ContinuousCache, model, _ppl(network), tried)
 
@@ -109,13 +109,11 @@ def tune_dynamic(
 
 
 def best_weight(network: np.ndarray, cache: np.ndarray) -> float:
-    """The weight of the cache that gives events the highest likelihood, from ln p (T,) of both; nan: no cache yet.
+    """The weight of the cache that gives events the highest likelihood, from ln p (T,) of both.
 
     Σ ln((1 − w) p + w q) is concave in w, so its slope is halved in on.
     """
-    known = ~np.isnan(cache)
-    with np.errstate(over="ignore"):
-        gain = np.expm1(np.minimum(cache[known] - network[known], 700.0))
+    gain = np.expm1(np.minimum(cache - network, 700.0))
     low, high = 0.0, LARGEST_WEIGHT
     if not (gain.size and gain.sum() > 0):
         return 0.0
@@ -126,9 +124,8 @@ def best_weight(network: np.ndarray, cache: np.ndarray) -> float:
 
 
 def _check(model: Any, dev: Corpus) -> None:
-    check_network(model)
-    if not dev.n_sentences:
-        raise InputError("the held-out text has no sentence")
+    check_adaptable(model)
+    check_text("held-out", dev.recode(model.vocab))
 
 
 def _feature_size(model: NeuralModel, dev: Corpus) -> float:

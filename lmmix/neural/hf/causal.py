@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.errors import SettingError
-from lmmix.neural.backend import torch
+from lmmix.neural.backend import ids_on, torch
 from lmmix.neural.batches import Pieces
 from lmmix.neural.hf.events import CELLS
 from lmmix.neural.hf.model import HfModel
+from lmmix.neural.model import checked_words
 from lmmix.vocab import BOS, EOS
 
 Tensor = torch.Tensor
@@ -58,7 +58,7 @@ class HfCausalModel(HfModel):
             wanted = (batch.places >= first[chosen, None]) & (batch.events >= 0)
             # What stands behind the end of a shorter sentence is never seen from before it.
             logits = self._read(batch.inputs, use_cache=False).logits[torch.from_numpy(wanted)]
-            found = self.events.event_logp(logits, self._tensor(batch.events[wanted]))
+            found = self.events.event_logp(logits, ids_on(self.device, batch.events[wanted]))
             return batch.places[wanted], found.cpu().numpy()
 
         return self._score_batches(corpus, pieces.batches(CELLS // self.events.outputs), score_batch, threads)
@@ -73,15 +73,13 @@ class HfCausalModel(HfModel):
 
         Raises SettingError unless `words` are n ids of the vocabulary.
         """
-        words = np.asarray(words)
-        if words.shape != (state.n,) or (state.n and not (words.min() >= 0 and words.max() < len(self.vocab))):
-            raise SettingError(f"words must be {state.n} ids from 0 to {len(self.vocab) - 1}; they are {words!r:.100}")
+        words = checked_words(words, state.n, self.vocab)
         logp = np.empty(state.n, np.float64)
         groups: list[Histories] = []
         with torch.inference_mode(), self._threads(state.n):
             for group in state.groups:
                 here = words[group.rows]
-                logp[group.rows] = self.events.event_logp(group.logits, self._tensor(here)).cpu().numpy()
+                logp[group.rows] = self.events.event_logp(group.logits, ids_on(self.device, here)).cpu().numpy()
                 going = np.flatnonzero(here != EOS)
                 if len(going):
                     groups.append(self._longer(_chosen(group, going, group.rows[going]), here[going]))

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
-from lmmix.neural.backend import torch
+from lmmix.neural.backend import ids_on, torch
 from lmmix.neural.hf.events import CELLS
 from lmmix.neural.hf.model import HfModel
 from lmmix.vocab import BOS, Vocab
@@ -50,11 +50,11 @@ class HfMaskedModel(HfModel):
             words = np.concatenate(
                 [np.full((len(places), 1), BOS), corpus.ids[first[:, None] + np.arange(length)]], axis=1
             )
-            inputs = self.events.inputs[self._tensor(words)]
-            masked = self._tensor(places - first + 1)
+            inputs = self.events.inputs[ids_on(self.device, words)]
+            masked = ids_on(self.device, places - first + 1)
             inputs[torch.from_numpy(rows), masked] = self.mask
             logits = self.network(input_ids=inputs, attention_mask=torch.ones_like(inputs)).logits[rows, masked]
-            return places, self.events.event_logp(logits, self._tensor(corpus.ids[places])).cpu().numpy()
+            return places, self.events.event_logp(logits, ids_on(self.device, corpus.ids[places])).cpu().numpy()
 
         return self._score_batches(corpus, _batches(lengths, self.events.outputs), score_batch, threads)
 

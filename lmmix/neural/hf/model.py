@@ -11,11 +11,10 @@ import numpy as np
 from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.lm import NO_DISTRIBUTION
-from lmmix.neural.backend import choose_device, torch, torch_threads
+from lmmix.neural.backend import choose_device, ids_on, torch, torch_threads
 from lmmix.neural.hf.events import PieceEvents
 from lmmix.neural.model import ONE_THREAD
-from lmmix.parallel import thread_map
-from lmmix.progress import task
+from lmmix.neural.reading import Advance, map_batches
 from lmmix.vocab import Vocab
 
 Model = TypeVar("Model", bound="HfModel")
@@ -66,10 +65,7 @@ class HfModel:
 
     def _read(self, words: np.ndarray, **more: Any) -> Any:
         """What the network gives for `words` (B, L) of the vocabulary."""
-        return self.network(input_ids=self.events.inputs[self._tensor(words)], **more)
-
-    def _tensor(self, ids: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(ids, np.int64)).to(self.device)
+        return self.network(input_ids=self.events.inputs[ids_on(self.device, words)], **more)
 
     def _score_batches(
         self,
@@ -80,15 +76,12 @@ class HfModel:
     ) -> np.ndarray:
         """(T,) ln p from `score`, which gives the places of the events of a batch and their ln p; a thread a batch."""
         logp = np.empty(len(corpus.ids), np.float64)
-        if threads is None or self.device.type != "cpu":
-            threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        with task("scoring with a Hugging Face model", len(logp)) as progress, torch_threads(1):
 
-            def score_batch(batch: Any) -> None:
-                with torch.inference_mode():
-                    places, found = score(batch)
-                logp[places] = found
-                progress(len(found))
+        def score_batch(batch: Any, advance: Advance) -> None:
+            with torch.inference_mode():
+                places, found = score(batch)
+            logp[places] = found
+            advance(len(found))
 
-            thread_map(score_batch, batches, threads)
+        map_batches(score_batch, batches, self.device, threads, "scoring with a Hugging Face model", len(logp))
         return logp

@@ -35,6 +35,8 @@ class Distillation(NextWord):
         T and a.
     """
 
+    remedy = ", or a temperature nearer to 1"
+
     def __init__(self, network: Network, precision: torch.dtype, targets: SoftTargets, settings: TrainSettings) -> None:
         super().__init__(network, precision)
         self.targets = targets
@@ -43,10 +45,11 @@ class Distillation(NextWord):
     @staticmethod
     def check(network: Network) -> None:
         """Raise SettingError for a network that has no plain softmax over the next word."""
-        if not isinstance(network.output, TiedSoftmax) or network.arch == "masked":
+        if network.arch == "masked":
+            raise SettingError("a masked network cannot learn from a teacher, which knows the next word only")
+        if not isinstance(network.output, TiedSoftmax):
             raise SettingError(
-                f"a {network.arch} network with this output layer cannot learn from a teacher: "
-                "it takes a plain softmax over the next word"
+                f"softmax is {network.settings.softmax!r}; a network that learns from a teacher must have 'full'"
             )
 
     def loss(self, features: Tensor, events: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> Tensor:

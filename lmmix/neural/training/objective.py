@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lmmix.neural.backend import torch
+from lmmix.neural.backend import ids_on, torch
 from lmmix.neural.batches import PADDING, Batch
 from lmmix.neural.networks.network import Memory, Network
 
@@ -19,7 +19,11 @@ class Objective(torch.nn.Module):
     network : Network
     precision : torch.dtype
         Of the matrix products.
+    remedy : str
+        What else than a lower learning rate may help if the loss is no number.
     """
+
+    remedy = ""
 
     def __init__(self, network: Network, precision: torch.dtype) -> None:
         super().__init__()
@@ -33,7 +37,7 @@ class Objective(torch.nn.Module):
         """(B, L, embedding) float32 what the network says of `words` (B, L), and its memory behind them."""
         device = self.network.device
         with torch.autocast(device.type, self.precision, enabled=self.precision != torch.float32):
-            features, memory = self.network(torch.from_numpy(words).to(device), memory)
+            features, memory = self.network(ids_on(device, words), memory)
         return features.float(), memory
 
 

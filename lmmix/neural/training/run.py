@@ -11,7 +11,7 @@ from typing import Any
 
 from lmmix import __version__
 from lmmix.corpus import Corpus
-from lmmix.errors import InputError, SettingError
+from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.neural.backend import choose_precision, torch
@@ -23,14 +23,15 @@ from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
 from lmmix.neural.settings import find_architecture, find_class
 from lmmix.neural.shapes import NetworkSettings
+from lmmix.neural.texts import check_text
 from lmmix.neural.training.distillation import Distillation
+from lmmix.neural.training.fine_tuning import first_rate
 from lmmix.neural.training.objective import Objective
 from lmmix.neural.training.processes import Processes
 from lmmix.neural.training.settings import WITH_TEACHER, TrainSettings
 from lmmix.neural.training.streams import Streams
 from lmmix.neural.training.teacher import ask_teacher, check_teacher
 from lmmix.neural.training.trainer import Source, Trainer
-from lmmix.vocab import EOS, UNK
 
 logger = logging.getLogger("lmmix")
 
@@ -65,8 +66,8 @@ class Run:
             check_teacher(self.teacher, self.corpus)
         elif given := [name for name in WITH_TEACHER if overrides.get(name) is not None]:
             raise SettingError(f"{given[0]} means something only with a teacher; give one, or leave it out")
-        _check_text("training", self.corpus)
-        _check_text("validation", self.valid)
+        check_text("training", self.corpus)
+        check_text("validation", self.valid)
 
     def network(self, arch: str, shape: NetworkSettings) -> Network:
         """The network with its first weights."""
@@ -161,7 +162,11 @@ class Run:
         }
         weights = trainer.best
         if self.start_from is not None:
-            record |= {"start_from": self.start_from.signature, "ppl_before": before}
+            record |= {
+                "start_from": self.start_from.signature,
+                "ppl_before": before,
+                "first_rate": first_rate(self.start_from, self.settings),
+            }
             if record["valid_ppl"] >= before:
                 logger.warning(
                     "the validation text got no better, so the network stays as it was; try a lower learning_rate"
@@ -170,17 +175,3 @@ class Run:
                 weights = self.start_from.network.state_dict()
         network.load_state_dict(weights)
         return self.model(network, record)
-
-
-def _check_text(name: str, text: Corpus) -> None:
-    """Raise InputError for a text from which nothing follows."""
-    if not text.n_sentences:
-        raise InputError(f"the {name} text has no sentence")
-    words = text.ids[text.ids != EOS]
-    if not len(words):
-        raise InputError(f"the {name} text has no words")
-    if not (words != UNK).any():
-        raise InputError(
-            f"no word of the {name} text is in the vocabulary ({len(words):,} words of other spelling); "
-            "give a text of the same language and tokens"
-        )

@@ -11,13 +11,14 @@ DROP = 0.25
 """What a plateau leaves of the learning rate."""
 
 
-def learning_rate(settings: TrainSettings, done: float, stale: int) -> float:
-    """The learning rate when the part `done` of the run, from 0 to 1, is behind.
+def learning_rate(settings: TrainSettings, done: float, step: float, stale: int) -> float:
+    """The learning rate of a step that is the part `step` of the run, when the part `done`, from 0 to 1, is behind.
 
-    It rises linearly over the part `warmup`, then does what the schedule says. `stale` counts the epochs so far
-    that did not make the validation perplexity better.
+    It rises linearly over the part `warmup`, in which the step itself counts, so that the first one is not in vain;
+    then it does what the schedule says. `stale` counts the epochs so far that did not make the validation perplexity
+    better.
     """
-    rise = done / settings.warmup if settings.warmup else 1.0
+    rise = (done + step) / settings.warmup if settings.warmup else 1.0
     behind = (done - settings.warmup) / (1.0 - settings.warmup)
     fall = {
         "linear": 1.0 - behind,

@@ -74,7 +74,8 @@ def _likeliest(p: np.ndarray, k: int, temperature: float) -> tuple[np.ndarray, n
     """The k greatest of each row of distributions (n, V): (n, k) places and probabilities at the temperature."""
     share = torch.from_numpy(p)
     if temperature != 1.0:
-        share = share.float().pow_(1.0 / temperature)
+        # The likeliest word counts 1, so that not all powers vanish at a low temperature.
+        share = (share / share.amax(1, keepdim=True)).float().pow_(1.0 / temperature)
     greatest, words = share.topk(k, dim=1)
     return words.numpy(), (greatest / share.sum(1, keepdim=True)).numpy()
 

@@ -58,7 +58,8 @@ def train_neural(
     size : {"tiny", "small", "medium"}, optional
         Names a set of settings (default: tiny) of which `overrides` change single ones.
     start_from : NeuralModel, optional
-        A network to go on from, in its words and shape and by default its context, at a tenth of its learning rate.
+        A network to go on from, in its words and shape and by default its context and optimiser, at a tenth of
+        the learning rate of its first training.
         Should no epoch predict `valid` better, the result has its weights.
     epochs : int, optional
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
@@ -121,3 +122,5 @@ def _check_files(
     for name, path in (("checkpoint", checkpoint), ("log", log)):
         if path is not None and os.fspath(path) == "-":
             raise SettingError(f"{name} is '-'; it is written again and again, so it must be a file")
+    if checkpoint is not None and log is not None and os.path.realpath(checkpoint) == os.path.realpath(log):
+        raise SettingError(f"checkpoint and log are both {os.fspath(log)!r}; they must be two files")

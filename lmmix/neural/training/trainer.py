@@ -74,7 +74,7 @@ class Trainer:
         """
         self.source, self.validate, self.settings, self.seed = source, validate, settings, seed
         self.processes, self.checkpoint_seconds = processes, checkpoint_seconds
-        self.network = objective.network
+        self.network, self.remedy = objective.network, objective.remedy
         self.objective = processes.joined(objective)
         self.optimizer = make_optimizer(settings, self.network)
         self.average = WeightAverage()
@@ -137,11 +137,12 @@ class Trainer:
             advance(self.events)
             while self.steps < len(handles):
                 done = (epoch + self.steps / len(handles)) / self.settings.epochs
+                step = 1.0 / (len(handles) * self.settings.epochs)
                 if self.limit < math.inf:
                     done = max(done, self._elapsed() / self.limit)
                 if done >= 1.0 and self.events:
                     break
-                self._set_learning_rate(min(done, 1.0))
+                self._set_learning_rate(min(done, 1.0), step)
                 advance(self._step(self.source.batch(handles[self.steps]), epoch))
                 self.steps += 1
                 self.seconds = time.monotonic() - begun
@@ -182,10 +183,10 @@ class Trainer:
         earlier = [record["valid_ppl"] for record in self.epochs[: -self.settings.average_after]]
         return bool(earlier) and self.epochs[-1]["valid_ppl"] > min(earlier)
 
-    def _set_learning_rate(self, done: float) -> None:
+    def _set_learning_rate(self, done: float, step: float) -> None:
         ppls = [record["valid_ppl"] for record in self.epochs]
         stale = sum(ppl >= min(ppls[:i]) for i, ppl in enumerate(ppls) if i)
-        self.rate = learning_rate(self.settings, done, stale)
+        self.rate = learning_rate(self.settings, done, step, stale)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
 
@@ -219,7 +220,7 @@ class Trainer:
             raise self._no_number(f"a weight is no number behind epoch {epoch + 1}, batch {self.steps}")
 
     def _no_number(self, what: str) -> LmmixError:
-        return LmmixError(f"{what}; use a learning_rate below {self.settings.learning_rate:g}")
+        return LmmixError(f"{what}; use a learning_rate below {self.settings.learning_rate:g}{self.remedy}")
 
     def _save(self, path: Path, identity: dict[str, Any]) -> None:
         progress = {
