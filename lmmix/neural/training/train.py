@@ -58,8 +58,7 @@ def train_neural(
     size : {"tiny", "small", "medium"}, optional
         Names a set of settings (default: tiny) of which `overrides` change single ones.
     start_from : NeuralModel, optional
-        A network to go on from, in its words and shape and by default its context and optimiser, at a tenth of
-        the learning rate of its first training.
+        A network to go on from, in its words and shape, by default its context and optimiser, at a tenth of its rate.
         Should no epoch predict `valid` better, the result has its weights.
     epochs : int, optional
         Passes over `corpus`; by default what `size` says. Fewer if `valid` stops getting better.
