@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from lmmix.corpus import Corpus
 from lmmix.errors import InputError, SettingError
-from lmmix.fileio import PathLike
 from lmmix.lm import NO_DISTRIBUTION, SEES_AHEAD, State
 from lmmix.logmath import perplexity
-from lmmix.neural.backend import choose_device, ids_on, torch
+from lmmix.neural.backend import ids_on, torch
 from lmmix.neural.batches import PADDING, Batch, Pieces
-from lmmix.neural.model import network_signature
+from lmmix.neural.network_model import NetworkModel
 from lmmix.neural.networks.masked import MASK, MaskedNetwork
 from lmmix.neural.reading import READ_TOKENS, Advance, map_batches
-from lmmix.vocab import BOS, EOS, Vocab
+from lmmix.vocab import BOS, EOS
 
 SPAN = 256
 """Places that the network reads at most, `<s>` and `</s>` among them: those around the word in question, if a sentence
@@ -27,7 +25,7 @@ STRIDE = 7
 """In validation every seventh word is masked at a time: about as many as in training."""
 
 
-class MaskedModel:
+class MaskedModel(NetworkModel):
     """A network with its vocabulary that scores whole sentences, for reranking.
 
     The score of a word is ln p of this word, given all other words of its sentence: it is masked, the rest is there.
@@ -35,45 +33,13 @@ class MaskedModel:
     score is 0, so that the scores have a place for each event and add up to the published sum. Sentences are
     independent. The scores are not those of a distribution over texts: there is no next word to ask for, and
     perplexities of them cannot be compared with others.
-
-    Attributes
-    ----------
-    vocab : Vocab
-    network : MaskedNetwork
-    context : "sentence"
-    training : dict
-        See `lmmix.neural.model.NeuralModel`.
     """
 
-    def __init__(
-        self,
-        network: MaskedNetwork,
-        vocab: Vocab,
-        context: str = "sentence",
-        training: dict[str, Any] | None = None,
-    ) -> None:
-        self.network = network.eval()
-        self.vocab = vocab
-        self.context = context
-        self.training = training or {}
-        self.device = network.device
+    network: MaskedNetwork
 
-    @cached_property
-    def signature(self) -> str:
-        """See `lmmix.neural.model.NeuralModel.signature`."""
-        return network_signature(self.network, self.vocab, SEES_AHEAD, NO_DISTRIBUTION)
-
-    def to(self, device: str) -> MaskedModel:
-        """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
-        self.device = choose_device(device)
-        self.network.to(self.device)
-        return self
-
-    def save(self, path: PathLike) -> None:
-        """Write the model as a folder; see `lmmix.neural.store`. Raises InputError."""
-        from lmmix.neural.store import save_neural
-
-        save_neural(self, path)
+    def signs(self) -> list[str]:
+        """See `NetworkModel.signs`."""
+        return [SEES_AHEAD, NO_DISTRIBUTION]
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) float64 ln p(word | all other words of its sentence), 0 for `</s>`; unknown words count as `<unk>`."""

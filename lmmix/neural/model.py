@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from dataclasses import asdict
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from lmmix import __version__
 from lmmix.corpus import Corpus
 from lmmix.errors import SettingError
-from lmmix.fileio import PathLike
 from lmmix.lm import REMEMBERS
 from lmmix.logmath import perplexity
-from lmmix.neural.backend import choose_device, ids_on, torch, torch_threads
-from lmmix.neural.networks.network import Memory, Network, forgotten, taken
+from lmmix.neural.backend import ids_on, torch, torch_threads
+from lmmix.neural.network_model import NetworkModel
+from lmmix.neural.networks.network import Memory, forgotten, taken
 from lmmix.neural.scoring import score_text, score_with_mass
 from lmmix.vocab import BOS, EOS, Vocab
 
@@ -34,51 +30,15 @@ class NeuralState(NamedTuple):
     memory: Memory
 
 
-class NeuralModel:
-    """A network with its vocabulary; implements `lmmix.lm.LanguageModel`.
+class NeuralModel(NetworkModel):
+    """A network that predicts the next word; implements `lmmix.lm.LanguageModel`.
 
     The network computes in float32.
-
-    Attributes
-    ----------
-    vocab : Vocab
-        The event space; row i of the embedding is word i.
-    network : Network
-        On the device where it computes.
-    context : {"sentence", "document"}
-        Whether each sentence starts from nothing, or the network remembers the text before it.
-    training : dict
-        How it was trained: settings, seed, epochs and their perplexities.
     """
 
-    def __init__(
-        self, network: Network, vocab: Vocab, context: str = "sentence", training: dict[str, Any] | None = None
-    ) -> None:
-        self.network = network.eval()
-        self.vocab = vocab
-        self.context = context
-        self.training = training or {}
-        self.device = network.device
-
-    @cached_property
-    def signature(self) -> str:
-        """Architecture, vocabulary and the digest of the weights; found when it is first asked for.
-
-        Training makes a model at each validation, of which nobody asks it.
-        """
-        return network_signature(self.network, self.vocab, *[REMEMBERS] * (self.context == "document"))
-
-    def to(self, device: str) -> NeuralModel:
-        """This model, moved to `device` (`cpu`, `cuda`, `cuda:1`). Raises SettingError."""
-        self.device = choose_device(device)
-        self.network.to(self.device)
-        return self
-
-    def save(self, path: PathLike) -> None:
-        """Write the model as a folder; see `lmmix.neural.store`. Raises InputError."""
-        from lmmix.neural.store import save_neural
-
-        save_neural(self, path)
+    def signs(self) -> list[str]:
+        """See `NetworkModel.signs`."""
+        return [REMEMBERS] if self.context == "document" else []
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) float64 ln p(event | events before it); unknown words count as `<unk>`."""
@@ -146,20 +106,3 @@ def checked_words(words: np.ndarray, n: int, vocab: Vocab) -> np.ndarray:
     if words.shape != (n,) or (n and not 0 <= words.min() <= words.max() < len(vocab)):
         raise SettingError(f"words must be {n} ids from 0 to {len(vocab) - 1}; they are {words!r:.100}")
     return words
-
-
-def network_signature(network: Network, vocab: Vocab, *signs: str) -> str:
-    """Every choice that affects the numbers of a model, on one line; `signs` say what is special about it."""
-    shape = (f"{name}:{value}" for name, value in asdict(network.settings).items())
-    weights, words = f"weights:{weights_digest(network)}", (f"tokens:{vocab.tokenizer}", f"vocab:{vocab.fingerprint}")
-    return "|".join(
-        [f"arch:{network.arch}", *shape, weights, *signs, *words, "eos:yes", "dtype:float32", f"lmmix:{__version__}"]
-    )
-
-
-def weights_digest(network: Network) -> str:
-    """16 hexadecimal digits of the SHA-256 of all weights."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

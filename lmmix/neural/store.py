@@ -14,8 +14,7 @@ from lmmix.errors import FormatError, SettingError
 from lmmix.fileio import PathLike, atomic_folder, explain_errors, file_fingerprint, read_json, write_json
 from lmmix.lm import FOLDER_CONFIG
 from lmmix.neural.backend import choose_device, safetensors, torch
-from lmmix.neural.masked_model import MaskedModel
-from lmmix.neural.model import NeuralModel
+from lmmix.neural.network_model import NetworkModel
 from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.settings import find_architecture, find_class
 from lmmix.neural.shapes import NetworkSettings, check_network
@@ -27,7 +26,7 @@ WEIGHTS = "weights.safetensors"
 WORDS = "vocab.txt"
 
 
-def save_neural(model: NeuralModel | MaskedModel, path: PathLike) -> None:
+def save_neural(model: NetworkModel, path: PathLike) -> None:
     """Write `model` as the folder `path`, which is replaced as a whole if it exists. Raises InputError."""
     with atomic_folder(path, FOLDER_CONFIG) as folder:
         tensors = {name: tensor.cpu().contiguous() for name, tensor in model.network.state_dict().items()}
@@ -47,7 +46,7 @@ def save_neural(model: NeuralModel | MaskedModel, path: PathLike) -> None:
         write_json(folder / FOLDER_CONFIG, config)
 
 
-def load_neural(path: PathLike, device: str = "cpu") -> NeuralModel | MaskedModel:
+def load_neural(path: PathLike, device: str = "cpu") -> NetworkModel:
     """The model in the folder `path`, on `device`.
 
     Raises InputError for a file that is missing, FormatError for one that is damaged or does not fit the

@@ -84,7 +84,7 @@ class Spellings:
         self.log_share = -np.log(members)[self.of_word]
         self.log_share[BOS] = -np.inf
         rest = len(SPECIALS) + np.flatnonzero(self.of_word[len(SPECIALS) :] == REST)
-        self.unspelled = tuple(words.words[word] for word in rest)
+        self.unspelled = tuple(words.words[int(word)] for word in rest)
         if self.unspelled:
             logger.info("%s", self.loss())
 

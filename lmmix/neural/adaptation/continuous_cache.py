@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.lm import REMEMBERS
-from lmmix.neural.adaptation.features import check_adaptable, features_in_order
-from lmmix.neural.allowed import COUNT, NOT_NEGATIVE, PART, check_settings
+from lmmix.neural.adaptation.adapted import AdaptedModel
+from lmmix.neural.adaptation.features import features_in_order
+from lmmix.neural.allowed import COUNT, NOT_NEGATIVE, PART
 from lmmix.neural.backend import ids_on, torch, torch_threads
 from lmmix.neural.model import NeuralModel, NeuralState
 from lmmix.progress import task
@@ -55,7 +55,7 @@ class CacheState(NamedTuple):
     words: Tensor
 
 
-class ContinuousCache:
+class ContinuousCache(AdaptedModel):
     """A network mixed with the words that it read last, by how alike the histories were; a `LanguageModel`.
 
     With h the network's features before the softmax, and sums over the last `window` events, `</s>` included::
@@ -64,27 +64,11 @@ class ContinuousCache:
 
     Before anything was read it is the network alone. Nothing is trained; the cache goes across sentences even where the
     network does not.
-
-    Attributes
-    ----------
-    model : NeuralModel
-    settings : CacheSettings
-    vocab, signature
-        See `lmmix.lm.LanguageModel`.
-
-    Raises SettingError for a model that is no network, and for values that are not allowed.
     """
 
     kind = "continuous-cache"
     settings_class = CacheSettings
-
-    def __init__(self, model: NeuralModel, **settings: Any) -> None:
-        self.model = check_adaptable(model)
-        self.settings = self.settings_class(**settings)
-        check_settings(self.settings, ALLOWED)
-        self.vocab = model.vocab
-        values = "|".join(f"{name}:{value!r}" for name, value in asdict(self.settings).items())
-        self.signature = f"{self.kind}|{values}|{REMEMBERS}|network:[{model.signature}]"
+    allowed = ALLOWED
 
     def score(self, corpus: Corpus, threads: int | None = None) -> np.ndarray:
         """(T,) float64 ln p of each event of `corpus`, given all events before it; on one thread."""

@@ -4,15 +4,14 @@ neural sequence models"."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lmmix.corpus import Corpus
-from lmmix.lm import REMEMBERS
-from lmmix.neural.adaptation.features import check_adaptable
-from lmmix.neural.allowed import COUNT, NOT_NEGATIVE, check_settings
+from lmmix.neural.adaptation.adapted import AdaptedModel
+from lmmix.neural.allowed import COUNT, NOT_NEGATIVE
 from lmmix.neural.backend import ids_on, torch, torch_threads
 from lmmix.neural.batches import words_before
 from lmmix.neural.model import NeuralModel, checked_words
@@ -79,7 +78,7 @@ class History(NamedTuple):
     features: Tensor
 
 
-class DynamicEvaluation:
+class DynamicEvaluation(AdaptedModel):
     """A network whose weights follow the text; a `LanguageModel`.
 
     Behind every `segment` events of a text, `</s>` included, the weights w take a step against the gradient g of the
@@ -91,28 +90,14 @@ class DynamicEvaluation:
     for the whole tensor. Krause et al. take r from the training text; a running mean needs no other text than the one
     that is read, and R keeps rare words from long steps. What the network remembers is carried on as it was. A history
     owns its weights, so that many at a time need much memory. Not to be used by several threads at once.
-
-    Attributes
-    ----------
-    model : NeuralModel
-        The trained network, which stays as it is.
-    settings : DynamicSettings
-    vocab, signature
-        See `lmmix.lm.LanguageModel`.
-
-    Raises SettingError for a model that is no network, and for values that are not allowed.
     """
 
     kind = "dynamic"
     settings_class = DynamicSettings
+    allowed = ALLOWED
 
     def __init__(self, model: NeuralModel, **settings: Any) -> None:
-        self.model = check_adaptable(model)
-        self.settings = self.settings_class(**settings)
-        check_settings(self.settings, ALLOWED)
-        self.vocab = model.vocab
-        values = "|".join(f"{name}:{value!r}" for name, value in asdict(self.settings).items())
-        self.signature = f"{self.kind}|{values}|{REMEMBERS}|network:[{model.signature}]"
+        super().__init__(model, **settings)
         self._asked = _Asked(model.network)
         self._trained = {name: tensor.detach() for name, tensor in self._asked.named_parameters()}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmmix import __version__
 from lmmix.corpus import Corpus
-from lmmix.lm import NO_DISTRIBUTION
+from lmmix.lm import NO_DISTRIBUTION, SEES_AHEAD
 from lmmix.neural.backend import choose_device, ids_on, torch, torch_threads
 from lmmix.neural.hf.events import PieceEvents
 from lmmix.neural.model import ONE_THREAD
@@ -46,7 +46,7 @@ class HfModel:
         self.events = events
         self.limit = limit
         self.device = choose_device("cpu")
-        sums = "" if self.is_distribution else f"{NO_DISTRIBUTION}|"
+        sums = "" if self.is_distribution else f"{SEES_AHEAD}|{NO_DISTRIBUTION}|"
         self.signature = (
             f"hf:{self.kind}|class:{type(network).__name__}|files:{digest}|limit:{limit}|{sums}"
             f"tokens:{vocab.tokenizer}|vocab:{vocab.fingerprint}|eos:yes|dtype:float32|lmmix:{__version__}"

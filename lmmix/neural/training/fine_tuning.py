@@ -7,8 +7,7 @@ from typing import Any
 
 from lmmix.errors import FormatError, SettingError
 from lmmix.neural.allowed import check_value
-from lmmix.neural.masked_model import MaskedModel
-from lmmix.neural.model import NeuralModel
+from lmmix.neural.network_model import NetworkModel
 from lmmix.neural.shapes import network_rates
 from lmmix.neural.training.settings import ALLOWED, TrainSettings
 
@@ -27,7 +26,7 @@ def run_settings(
     """
     if model is None:
         return arch or "lstm", size or "tiny", overrides
-    if not isinstance(model, (NeuralModel, MaskedModel)):
+    if not isinstance(model, NetworkModel):
         raise SettingError(f"training goes on only from a network, not from a {type(model).__name__}")
     own, kept = model.network.arch, _kept(model)
     if arch is not None and arch != own:
@@ -50,7 +49,7 @@ def run_settings(
     return own, "tiny", {**shape, "context": model.context, **slower, **given}
 
 
-def first_rate(model: NeuralModel | MaskedModel, settings: TrainSettings) -> float:
+def first_rate(model: NetworkModel, settings: TrainSettings) -> float:
     """The learning rate of the first training of `model`, or that of `settings` if these are of another optimiser.
 
     It stands in the record of a network that was trained again, so that the rate does not fall each time.
@@ -60,7 +59,7 @@ def first_rate(model: NeuralModel | MaskedModel, settings: TrainSettings) -> flo
     return rate
 
 
-def _kept(model: NeuralModel | MaskedModel) -> dict[str, Any]:
+def _kept(model: NetworkModel) -> dict[str, Any]:
     """`optimizer`, `momentum` and `first_rate` from the record of a network. Raises FormatError if it is damaged."""
     usual = TrainSettings()
     record = model.training

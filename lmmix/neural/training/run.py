@@ -16,8 +16,7 @@ from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.neural.backend import choose_precision, torch
 from lmmix.neural.batches import Sentences
-from lmmix.neural.masked_model import MaskedModel
-from lmmix.neural.model import NeuralModel
+from lmmix.neural.network_model import NetworkModel
 from lmmix.neural.networks.network import Network, make_network
 from lmmix.neural.networks.sampling import Sampler, inclusion_probabilities
 from lmmix.neural.networks.softmax import TiedSoftmax
@@ -47,7 +46,7 @@ class Run:
     settings : TrainSettings
     seed : int
     teacher : LanguageModel, optional
-    start_from : NeuralModel, optional
+    start_from : NetworkModel, optional
         The network whose training goes on.
     """
 
@@ -56,7 +55,7 @@ class Run:
     settings: TrainSettings
     seed: int
     teacher: LanguageModel | None = None
-    start_from: NeuralModel | MaskedModel | None = None
+    start_from: NetworkModel | None = None
 
     def check(self, overrides: dict[str, Any]) -> None:
         """Raise InputError, EventSpaceError or SettingError for what cannot be; `overrides` are what the user set."""
@@ -109,9 +108,9 @@ class Run:
             return Streams(self.corpus, self.settings.batch_tokens, self.settings.max_length)
         return Sentences(self.corpus, self.settings.batch_tokens, self.settings.max_length)
 
-    def model(self, network: Network, training: dict[str, Any] | None = None) -> NeuralModel | MaskedModel:
+    def model(self, network: Network, training: dict[str, Any] | None = None) -> NetworkModel:
         """The language model of the network as it is."""
-        model: NeuralModel | MaskedModel = find_class(find_architecture(network.arch).model)(
+        model: NetworkModel = find_class(find_architecture(network.arch).model)(
             network, self.corpus.vocab, self.settings.context, training
         )
         return model
@@ -139,13 +138,13 @@ class Run:
         group: Processes,
         checkpoint: PathLike | None,
         log: PathLike | None,
-    ) -> NeuralModel | MaskedModel:
+    ) -> NetworkModel:
         """Train to the end; the model of the best epoch. See `train.train_neural`."""
         before = self.perplexity(network) if self.start_from is not None else math.inf
         trainer.run(self.identity(network, group), Path(checkpoint) if checkpoint is not None else None, log)
         return self._best(network, trainer, before)
 
-    def _best(self, network: Network, trainer: Trainer, before: float) -> NeuralModel | MaskedModel:
+    def _best(self, network: Network, trainer: Trainer, before: float) -> NetworkModel:
         """The model of the best epoch and how it came about, without times, so that equal runs give equal files.
 
         `before` is the validation perplexity before the first epoch, infinite for weights drawn by chance; if no epoch

@@ -11,8 +11,7 @@ from lmmix.errors import SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.neural.backend import seeded, torch_threads
-from lmmix.neural.masked_model import MaskedModel
-from lmmix.neural.model import NeuralModel
+from lmmix.neural.network_model import NetworkModel
 from lmmix.neural.settings import make_settings
 from lmmix.neural.shapes import NetworkSettings
 from lmmix.neural.training.fine_tuning import run_settings
@@ -31,7 +30,7 @@ def train_neural(
     *,
     arch: str | None = None,
     size: str | None = None,
-    start_from: NeuralModel | None = None,
+    start_from: NetworkModel | None = None,
     epochs: int | None = None,
     seed: int = 1,
     teacher: LanguageModel | None = None,
@@ -42,7 +41,7 @@ def train_neural(
     checkpoint_seconds: float = 60.0,
     log: PathLike | None = None,
     **overrides: Any,
-) -> NeuralModel | MaskedModel:
+) -> NetworkModel:
     """Train a network on `corpus` and keep the weights of the epoch that predicts `valid` best.
 
     The vocabulary is that of `corpus`, or of `start_from`. The same arguments on the same machine give the same
@@ -57,7 +56,7 @@ def train_neural(
         The kind of network, a name in `lmmix.neural.settings.ARCHITECTURES`; default: lstm.
     size : {"tiny", "small", "medium"}, optional
         Names a set of settings (default: tiny) of which `overrides` change single ones.
-    start_from : NeuralModel, optional
+    start_from : NetworkModel, optional
         A network to go on from, in its words and shape, by default its context and optimiser, at a tenth of its rate.
         Should no epoch predict `valid` better, the result has its weights.
     epochs : int, optional
