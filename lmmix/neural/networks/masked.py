@@ -6,15 +6,13 @@ from __future__ import annotations
 from lmmix.neural.backend import torch
 from lmmix.neural.batches import PADDING
 from lmmix.neural.networks.network import Memory, Network
+from lmmix.neural.networks.rotary import turned, turns
 from lmmix.neural.shapes import MaskedSettings
 
 Tensor = torch.Tensor
 
 MASK = -2
 """Stands where a word was taken out."""
-
-ROTARY_BASE = 10000.0
-"""The slowest pair of units turns by about one radian in so many words."""
 
 
 class MaskedNetwork(Network):
@@ -49,7 +47,8 @@ class MaskedNetwork(Network):
         values = torch.where(masked, self.mask, self.embedding(words.clamp(min=0)))
         values = _dropped(values, self.settings.dropout, self.training)
         seen = (words != PADDING)[:, None, None]  # (B, 1, 1, L)
-        turn = rotation(words.shape[1], self.settings.embedding // self.settings.heads, words.device)
+        place = torch.arange(words.shape[1], device=words.device)
+        turn = turns(place, self.settings.embedding // self.settings.heads)
         for block in self.blocks:
             values = block(values, seen, turn)
         return self.norm(values), ()
@@ -85,27 +84,12 @@ class EncoderBlock(torch.nn.Module):
         asked = self.ask(values).unflatten(-1, (3 * self.heads, -1)).transpose(1, 2)  # (B, 3·heads, L, units)
         queries, keys, told = asked.chunk(3, 1)
         found = torch.nn.functional.scaled_dot_product_attention(
-            rotated(queries, turn), rotated(keys, turn), told, attn_mask=seen
+            turned(queries, turn), turned(keys, turn), told, attn_mask=seen
         )
         return self.answer(found.transpose(1, 2).flatten(2))
 
     def _drop(self, values: Tensor) -> Tensor:
         return _dropped(values, self.dropout, self.training)
-
-
-def rotation(length: int, units: int, device: torch.device) -> Tensor:
-    """(2, length, units / 2) cosines and sines of the angles by which pairs of units are turned at each place."""
-    speed = ROTARY_BASE ** -(torch.arange(0, units, 2, dtype=torch.float64, device=device) / units)
-    angle = torch.arange(length, device=device)[:, None] * speed
-    return torch.stack([angle.cos(), angle.sin()]).float()
-
-
-def rotated(values: Tensor, turn: Tensor) -> Tensor:
-    """`values` (B, heads, L, units) with each pair of neighbouring units turned by the angle of its place."""
-    cosine, sine = turn
-    even, odd = values[..., 0::2], values[..., 1::2]
-    pairs = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1)
-    return pairs.flatten(-2).to(values.dtype)
 
 
 def _dropped(values: Tensor, part: float, training: bool) -> Tensor:

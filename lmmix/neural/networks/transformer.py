@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 
 from lmmix.neural.backend import torch
 from lmmix.neural.networks.network import Memory, Network, shared_dropout
+from lmmix.neural.networks.rotary import turned, turns
 from lmmix.neural.shapes import TransformerSettings
 
 Tensor = torch.Tensor
 
 EPSILON = 1e-5
 """Added to mean squares."""
-
-ROTARY_BASE = 10000.0
-"""The slowest pair of units turns by about one radian in so many words."""
 
 
 class TransformerNetwork(Network):
@@ -79,16 +77,13 @@ class View(NamedTuple):
     @classmethod
     def of(cls, known: Tensor, past: int, length: int, settings: TransformerSettings) -> View:
         """The view of `length` words behind `past` others, of which `known` (B,) are real."""
-        device, units = known.device, settings.head_units
-        place = torch.arange(-past, length, device=device)
-        speed = ROTARY_BASE ** -(torch.arange(0, units, 2, dtype=torch.float64, device=device) / units)
-        angle = place[:, None] * speed
+        place = torch.arange(-past, length, device=known.device)
         visible = None
         if past or length > settings.window:
             distance = place[past:, None] - place
             near = (distance >= 0) & (distance < settings.window)
             visible = (near & (place >= -known[:, None, None]))[:, None]
-        return cls(torch.polar(torch.ones_like(angle), angle).to(torch.complex64)[:, None], visible)
+        return cls(turns(place, settings.head_units)[:, None], visible)
 
 
 class Block(torch.nn.Module):
@@ -125,8 +120,8 @@ class Block(torch.nn.Module):
         keys = torch.cat([keys.to(asked.dtype), new_keys], 1)
         values = torch.cat([values.to(asked.dtype), new_values], 1)
         found = torch.nn.functional.scaled_dot_product_attention(
-            _turned(queries, view.turns).transpose(1, 2),
-            _turned(keys, view.turns).repeat_interleave(heads // kv_heads, 2).transpose(1, 2),
+            turned(queries, view.turns[-queries.shape[1] :]).transpose(1, 2),
+            turned(keys, view.turns).repeat_interleave(heads // kv_heads, 2).transpose(1, 2),
             values.repeat_interleave(heads // kv_heads, 2).transpose(1, 2),
             attn_mask=view.visible,
             is_causal=view.visible is None,
@@ -144,12 +139,6 @@ class RootMeanSquareNorm(torch.nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """The values normalised."""
         return values * torch.rsqrt(values.square().mean(-1, keepdim=True) + EPSILON) * self.gain
-
-
-def _turned(values: Tensor, turns: Tensor) -> Tensor:
-    """`values` (B, words, heads, units) of the last words, each pair of neighbouring units turned by its place."""
-    pairs = torch.view_as_complex(values.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns[-values.shape[1] :]).flatten(-2).to(values.dtype)
 
 
 def _without_unread(memory: Memory) -> Memory:
