@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import LINES
 
+from lmmix import stretches
 from lmmix.adaptive.cache import CacheModel
 from lmmix.corpus import Corpus, corpus_from_lines
 from lmmix.errors import EventSpaceError, InputError, SettingError
 from lmmix.lm import LanguageModel
-from lmmix.mix import expectations as expectations_module
 from lmmix.mix import target as target_module
 from lmmix.mix.expectations import Expectations
 from lmmix.mix.least_squares import fit_least_squares
@@ -56,7 +56,7 @@ def reading(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "read in each pass":
         monkeypatch.setattr(target_module, "KEEP_NUMBERS", 0)
     elif request.param == "one stream":
-        monkeypatch.setattr(expectations_module, "BLOCK_NUMBERS", 1)
+        monkeypatch.setattr(stretches, "BLOCK_NUMBERS", 1)
 
 
 def naive_target(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
