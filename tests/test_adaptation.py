@@ -14,6 +14,7 @@ pytest.importorskip("safetensors")
 
 from conformance import check_language_model  # noqa: E402
 from naive_adaptation import continuous_cache, dynamic_step  # noqa: E402
+from random_networks import random_network  # noqa: E402
 
 from lmmix.corpus import Corpus, corpus_from_lines  # noqa: E402
 from lmmix.errors import FormatError, InputError, SettingError  # noqa: E402
@@ -25,8 +26,7 @@ from lmmix.neural.adaptation.dynamic import DynamicEvaluation  # noqa: E402
 from lmmix.neural.adaptation.tune import best_weight, tune_cache, tune_dynamic  # noqa: E402
 from lmmix.neural.batches import words_before  # noqa: E402
 from lmmix.neural.model import NeuralModel  # noqa: E402
-from lmmix.neural.networks.network import make_network  # noqa: E402
-from lmmix.neural.settings import ARCHITECTURES, make_settings  # noqa: E402
+from lmmix.neural.settings import ARCHITECTURES  # noqa: E402
 from lmmix.ngram.estimate import train_ngram  # noqa: E402
 from lmmix.vocab import BOS, Vocab  # noqa: E402
 
@@ -42,13 +42,7 @@ KINDS = {
 
 
 def random_model(arch="lstm", context="document", scale=4.0):
-    shape = {name: value for name, value in SHAPES.items() if hasattr(ARCHITECTURES[arch].settings, name)}
-    network = make_network(arch, make_settings(arch, "tiny", shape)[0], len(VOCAB))
-    torch.manual_seed(5)
-    network.initialise(torch.ones(len(VOCAB)))
-    with torch.no_grad():
-        network.embedding.weight.mul_(scale)
-    return NeuralModel(network, VOCAB, context)
+    return NeuralModel(random_network(arch, SHAPES, len(VOCAB), 5, scale), VOCAB, context)
 
 
 @pytest.mark.parametrize("context", ["sentence", "document"])

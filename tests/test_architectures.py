@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from conformance import check_language_model  # noqa: E402
+from random_networks import shape_of  # noqa: E402
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.lm import load, remembers  # noqa: E402
@@ -33,7 +34,7 @@ ARCHS = sorted(name for name, architecture in ARCHITECTURES.items() if architect
 
 def shape(arch):
     """The settings of `SHAPES` that the architecture has."""
-    return {name: value for name, value in SHAPES.items() if hasattr(ARCHITECTURES[arch].settings, name)}
+    return shape_of(arch, SHAPES)
 
 
 @pytest.mark.parametrize("context", ["sentence", "document"])

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from naive_prefixes import histories, prefixes  # noqa: E402
+from random_networks import random_network  # noqa: E402
 
 from lmmix.corpus import corpus_from_lines  # noqa: E402
 from lmmix.neural import prefixes as shared_prefixes  # noqa: E402
@@ -39,13 +40,7 @@ LINES = st.lists(st.tuples(st.sampled_from(["", "a b a", "a b a b b a", "b"]), W
 
 def random_model(arch: str, scale: float = 8.0) -> NeuralModel:
     """A network with weights by chance, so large that a wrong history shows."""
-    shape = {name: value for name, value in SHAPES.items() if hasattr(ARCHITECTURES[arch].settings, name)}
-    network = make_network(arch, make_settings(arch, "tiny", shape)[0], len(VOCAB))
-    torch.manual_seed(3)
-    network.initialise(torch.ones(len(VOCAB)))
-    with torch.no_grad():
-        network.embedding.weight.mul_(scale)
-    return NeuralModel(network, VOCAB)
+    return NeuralModel(random_network(arch, SHAPES, len(VOCAB), 3, scale), VOCAB)
 
 
 def masked_model() -> MaskedModel:

@@ -132,12 +132,12 @@ class Trainer:
         epoch = len(self.epochs)
         begun = time.monotonic() - self.seconds
         handles = self.source.epoch(np.random.default_rng([self.seed, epoch]))
+        step = 1.0 / (len(handles) * self.settings.epochs)
         self.network.train()
         with task(self._label(epoch), self.source.n_events, "tokens") as advance:
             advance(self.events)
             while self.steps < len(handles):
                 done = (epoch + self.steps / len(handles)) / self.settings.epochs
-                step = 1.0 / (len(handles) * self.settings.epochs)
                 if self.limit < math.inf:
                     done = max(done, self._elapsed() / self.limit)
                 if done >= 1.0 and self.events:
