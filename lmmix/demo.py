@@ -15,8 +15,10 @@ from lmmix.fileio import PathLike, explain_errors, write_json
 from lmmix.lm import LanguageModel, load
 from lmmix.mix_methods import MixSettings
 from lmmix.mixing import MixtureFit, fit_mixture
-from lmmix.nbest.lists import read_nbest, write_nbest
-from lmmix.nbest.rescore import RescoreReport, rescore, save_weights
+from lmmix.nbest.formats.registry import nbest_writer, read_nbest
+from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.report import RescoreReport
+from lmmix.nbest.rescore import rescore
 from lmmix.ngram.estimate import train_ngram
 from lmmix.parallel import thread_count
 from lmmix.score import ScoreReport, perplexity
@@ -54,9 +56,9 @@ class DemoReport:
             "ppl": {name: report.ppl for name, report in self.ppl.items()},
             "weights": dict(zip(self.members, self.fit.facts["weights"])),
             "gap": self.fit.facts["gap"],
-            "wer_first": self.test.wer_first,
-            "wer": self.test.wer,
-            "wer_oracle": self.test.wer_oracle,
+            "wer_first": self.test.value("wer", "first"),
+            "wer": self.test.value("wer"),
+            "wer_oracle": self.test.value("wer", "oracle"),
             "seconds": self.seconds,
         }
 
@@ -141,8 +143,13 @@ class _Demo:
         return {name: perplexity(model, test) for name, model in models.items()}
 
     def rescore(self, mixture: LanguageModel) -> None:
-        tune, test = (read_nbest(self.data / "nbest" / f"{part}.jsonl.gz") for part in ("tune", "test"))
-        self.report.tune = rescore(tune, {"mix": mixture}, tune="wer")
-        save_weights(self.report.tune, self.out / "weights.json")
-        self.report.test = rescore(test, {"mix": mixture}, weights=self.report.tune.weights)
-        write_nbest(self.report.test.lists, self.report.test.total, self.out / "test.rescored.jsonl")
+        tune, test = (
+            NbestLists(list(read_nbest(self.data / "nbest" / f"{part}.jsonl.gz"))) for part in ("tune", "test")
+        )
+        self.report.tune = rescore(tune, {"mix": mixture}, tune="wer")[1]
+        weights = self.report.tune.weights
+        weights.save(self.out / "weights.json")
+        rescored, self.report.test = rescore(test, {"mix": mixture}, weights=weights)
+        with nbest_writer(self.out / "test.rescored.jsonl") as write:
+            for one in rescored.utterances():
+                write(one)

@@ -21,6 +21,11 @@ SPACE = re.compile("[ \t\n\v\f\r\0]")
 """What parts words: ASCII white space, and NUL as in KenLM. Other Unicode spaces may be part of a word."""
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a text: what stands between `SPACE`."""
+    return [word for word in SPACE.split(text) if word]
+
+
 class Vocab:
     """An ordered set of words with the tokeniser that makes them; the event space of a language model.
 

@@ -11,21 +11,16 @@ from typing import Any
 import numpy as np
 
 from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.utterance import Utterance
 
 
 def make_lists(utterances: Sequence[tuple[str | None, Sequence[tuple[str, dict[str, float]]]]]) -> NbestLists:
     """Lists from (reference, [(text, scores), …]) of each utterance; their ids are u0, u1, …"""
-    records: list[dict[str, Any]] = []
-    texts: list[str] = []
-    rows: list[dict[str, float]] = []
-    for u, (_, hyps) in enumerate(utterances):
-        records.append({"id": f"u{u}", "hyps": [{"text": text, "scores": scores} for text, scores in hyps]})
-        texts += [text for text, _ in hyps]
-        rows += [scores for _, scores in hyps]
-    offsets = np.cumsum([0, *(len(hyps) for _, hyps in utterances)])
-    features = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
-    refs = [ref for ref, _ in utterances]
-    return NbestLists([record["id"] for record in records], refs, offsets, texts, features, records)
+    made = []
+    for u, (ref, hyps) in enumerate(utterances):
+        scores = {name: [given[name] for _, given in hyps] for name in hyps[0][1]}
+        made.append(Utterance(f"u{u}", [text for text, _ in hyps], scores, () if ref is None else (ref,)))
+    return NbestLists(made)
 
 
 def naive_best(totals: Sequence[Any]) -> int:

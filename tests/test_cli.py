@@ -88,7 +88,7 @@ class TestJobs:
         assert (report["wer_first"], report["wer"], report["wer_oracle"]) == (0.2, 0.0, 0.0)
         status, out, _ = run("rescore", "nbest.jsonl", "--lm", "mix.json", "--weights", "w.json", "-o", "out.jsonl",
                              "--best-out", "best.txt")  # fmt: skip
-        assert status == 0 and "0.00 %" in out
+        assert status == 0 and "0.00" in out
         rescored = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
         assert [record["text"] for record in rescored] == ["the cat sat", "a dog"]
         assert Path("best.txt").read_text() == "u1 the cat sat\nu2 a dog\n"
@@ -166,7 +166,7 @@ BAD_FILES = {
     "nan.arpa": ARPA.replace("-0.1\t<s> a", "nan\t<s> a").encode(),
     "nohyps.jsonl": b'{"id": "u1", "hyps": []}\n',
     "noscore.jsonl": b'{"id": "u1", "hyps": [{"text": "a", "scores": {"am": 1}}, {"text": "b", "scores": {}}]}\n',
-    "ref.txt": b"u1 the cat\nu9 a dog\n",
+    "ref.txt": b"u1 the cat\nu9 a dog\nu2 a dog\n",
     "twice.txt": b"a\nb\na\n",
     "binary.arpa": bytes(range(256)),
     "kind.json": b'{"kind": ["a"]}',

@@ -50,16 +50,12 @@ def _print_report(report: DemoReport, out: str) -> None:
         f"no weights are better on the held-out text by more than {report.fit.facts['gap']:.1e} nats per event\n"
     )
     test = report.test
-    rates = [(name, rate) for name, rate in _rates(test.wer_first, test.wer, test.wer_oracle)]
-    print_table([f"{test.utterances} test utterances", "WER"], [[name, f"{100 * rate:.2f} %"] for name, rate in rates])
+    rates = [("first-best", "first"), ("mixture", ""), ("oracle", "oracle")]
+    rows = [[name, f"{100 * test.value('wer', what):.2f} %"] for name, what in rates]
+    print_table([f"{test.utterances} test utterances", "WER"], rows)
     click.echo()
     seconds = [[name, f"{value:.1f}"] for name, value in report.seconds.items()]
     print_table(["step", "seconds"], [*seconds, ["all", f"{sum(report.seconds.values()):.1f}"]])
     click.echo(f"\nModels, weights and rescored lists are in {out}/; for example:")
     click.echo(f"  lmmix info {out}/mix.json")
     click.echo(f"  echo 'install the package with the graphical tool' | lmmix ppl {out}/mix.json - --tokens")
-
-
-def _rates(first: float | None, mixture: float | None, oracle: float | None) -> list[tuple[str, float]]:
-    named = [("first-best", first), ("mixture", mixture), ("oracle", oracle)]
-    return [(name, rate) for name, rate in named if rate is not None]

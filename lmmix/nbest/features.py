@@ -1,8 +1,13 @@
-"""What rescoring adds to the recogniser's scores: language model log-probabilities and word counts."""
+"""What rescoring adds to the recogniser's scores: log-probabilities of language models, and counts.
+
+The name of a feature says what it is: ``lm:NAME`` and ``oov:NAME`` belong to a language model, ``words``, ``chars`` and
+``rank`` to the hypothesis; any other name is a score that the list came with.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,65 +15,123 @@ import numpy as np
 from lmmix.corpus import corpus_from_lines
 from lmmix.errors import InputError, SettingError
 from lmmix.lm import LanguageModel, remembers
-from lmmix.metrics import words_of
 from lmmix.nbest.lists import NbestLists
-from lmmix.vocab import BOS, EOS, SPECIALS
+from lmmix.vocab import words_of
 
 logger = logging.getLogger("lmmix")
 
 LM_FLOOR = -1e4
 """Natural log-probability that stands for 0 in a feature, so that weights can still order hypotheses."""
 
+LM, OOV = "lm:", "oov:"
+
+COUNTS = {
+    "words": lambda text: len(words_of(text)),
+    "chars": lambda text: len("".join(words_of(text))),
+}
+"""Features that count something in the text; characters without white space."""
+
+RANK = "rank"
+"""The feature of the order in which the list came: 0, 1, …"""
+
 
 @dataclass(frozen=True)
 class LmCoverage:
-    """How a language model copes with all hypotheses: their words, OOVs, and how many have probability 0."""
+    """How a language model copes with all hypotheses.
 
-    words: int
-    oov: int
-    zeroprob_hypotheses: int
+    Attributes
+    ----------
+    words, oov : int
+        Words of all hypotheses, and those that the vocabulary lacks.
+    oov_hypotheses, zeroprob_hypotheses : int
+        Hypotheses with an OOV, and with probability 0.
+    """
+
+    words: int = 0
+    oov: int = 0
+    oov_hypotheses: int = 0
+    zeroprob_hypotheses: int = 0
+
+    def __add__(self, other: LmCoverage) -> LmCoverage:
+        return LmCoverage(
+            self.words + other.words,
+            self.oov + other.oov,
+            self.oov_hypotheses + other.oov_hypotheses,
+            self.zeroprob_hypotheses + other.zeroprob_hypotheses,
+        )
 
 
-def add_lm_feature(lists: NbestLists, model: LanguageModel, name: str) -> LmCoverage:
-    """Add ln p(hypothesis, `</s>` included) under `model` as the feature `name`.
+def add_lm_features(lists: NbestLists, model: LanguageModel, name: str, threads: int | None = None) -> LmCoverage:
+    """Add ln p(hypothesis, `</s>` included) under `model` as ``lm:NAME``, its number of OOVs as ``oov:NAME``.
 
     All lists are scored as one batch, equal texts once. OOVs count as `<unk>`; a hypothesis of probability 0
-    gets LM_FLOOR, or less if another one has less, and a warning says how many there are. Raises InputError if
+    gets LM_FLOOR, or less if another one has less. Raises InputError if
     the lists have a score of that name, SettingError for a model that remembers earlier sentences.
     """
+    logp, oov, coverage = _scored(lists.texts, model, name, threads)
+    _add(lists, LM + name, logp)
+    _add(lists, OOV + name, oov)
+    return coverage
+
+
+def add_folded_lm_features(
+    lists: NbestLists, models: Sequence[LanguageModel], name: str, threads: int | None = None
+) -> LmCoverage:
+    """The same, each utterance u under the model of its fold, u modulo K, which must not know its reference.
+
+    For tuning on the sentences on whose references the final model is trained (cross-fitting).
+    """
+    logp, oov, coverage = np.empty(len(lists.texts)), np.empty(len(lists.texts)), LmCoverage()
+    fold = lists.owner % len(models)
+    for k, model in enumerate(models):
+        rows = np.flatnonzero(fold == k)
+        logp[rows], oov[rows], part = _scored([lists.texts[i] for i in rows], model, name, threads)
+        coverage += part
+    _add(lists, LM + name, logp)
+    _add(lists, OOV + name, oov)
+    return coverage
+
+
+def _scored(
+    texts: list[str], model: LanguageModel, name: str, threads: int | None
+) -> tuple[np.ndarray, np.ndarray, LmCoverage]:
+    """(H,) log-probabilities and (H,) numbers of OOVs of all texts."""
     if remembers(model):
         raise SettingError(
             f"{name} remembers what it reads: it would remember one hypothesis while scoring the next; "
             "use a model without memory"
         )
-    if name in lists.features:
-        raise InputError(f"the n-best list has a score {name!r} already; rename it or the model")
-    _refuse_sentence_marks(lists)
-    texts = list(dict.fromkeys(lists.texts))
-    place = {text: i for i, text in enumerate(texts)}
-    corpus = corpus_from_lines(texts, tokenizer=model.vocab.tokenizer).recode(model.vocab)
-    logp = np.add.reduceat(model.score(corpus), corpus.offsets[:-1])
-    index = np.array([place[text] for text in lists.texts])
+    if not texts:
+        return np.zeros(0), np.zeros(0), LmCoverage()
+    place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    corpus = corpus_from_lines(place, tokenizer=model.vocab.tokenizer).recode(model.vocab)
+    logp = np.add.reduceat(model.score(corpus, threads), corpus.offsets[:-1])
     finite = logp[logp > -np.inf]
     floor = min(LM_FLOOR, float(finite.min())) if len(finite) else LM_FLOOR
-    lists.features[name] = np.where(logp > -np.inf, logp, floor)[index]
-    zero = int((logp[index] == -np.inf).sum())
-    if zero:
-        logger.warning("%s gives %d of %d hypotheses probability 0", name, zero, len(lists.texts))
     oov = np.bincount(corpus.sentence_of()[corpus.oov_at], minlength=corpus.n_sentences)
     words = np.diff(corpus.offsets) - 1
-    return LmCoverage(int(words[index].sum()), int(oov[index].sum()), zero)
+    index = np.fromiter(map(place.__getitem__, texts), np.int64, len(texts))
+    coverage = LmCoverage(
+        int(words[index].sum()),
+        int(oov[index].sum()),
+        int((oov[index] > 0).sum()),
+        int((logp[index] == -np.inf).sum()),
+    )
+    return np.where(logp > -np.inf, logp, floor)[index], oov[index].astype(np.float64), coverage
 
 
-def _refuse_sentence_marks(lists: NbestLists) -> None:
-    for i, text in enumerate(lists.texts):
-        for mark in SPECIALS[BOS : EOS + 1]:
-            if mark in text and mark in words_of(text):
-                name = lists.ids[int(np.searchsorted(lists.offsets, i, side="right")) - 1]
-                raise InputError(f"a hypothesis of utterance {name!r} holds {mark}; lmmix adds sentence ends itself")
+def add_counts(lists: NbestLists, names: Sequence[str]) -> None:
+    """Add those of the features ``words``, ``chars`` and ``rank`` that are in `names`, unless a score is called so."""
+    for name in names:
+        if name in lists.features:
+            continue
+        if name in COUNTS:
+            lists.features[name] = np.array([COUNTS[name](text) for text in lists.texts], np.float64)
+        elif name == RANK:
+            lists.features[name] = (np.arange(len(lists.texts)) - lists.offsets[lists.owner]).astype(np.float64)
 
 
-def add_word_count(lists: NbestLists, name: str = "words") -> None:
-    """Add the number of words of each hypothesis as the feature `name`, unless the lists have such a score."""
-    if name not in lists.features:
-        lists.features[name] = np.array([len(words_of(text)) for text in lists.texts], np.float64)
+def _add(lists: NbestLists, name: str, values: np.ndarray) -> None:
+    if name in lists.features:
+        raise InputError(f"the n-best list has a score {name!r} already; rename it or the model")
+    lists.features[name] = values

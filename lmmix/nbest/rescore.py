@@ -1,164 +1,195 @@
-"""Rescoring n-best lists: recogniser scores, language models and word count, weighted and summed."""
+"""Rescoring n-best lists: recogniser scores, language models and counts, weighted and summed."""
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmmix.errors import FormatError, SettingError
-from lmmix.fileio import PathLike, json_ready, read_json, write_json
+from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel
-from lmmix.metrics import ErrorCount, errors_of_lists, words_of
-from lmmix.nbest.features import LmCoverage, add_lm_feature, add_word_count
-from lmmix.nbest.lists import NbestLists, is_finite_number
-from lmmix.nbest.tune import tune_weights
+from lmmix.metrics.metric import Metric, make_metric
+from lmmix.nbest.decide.decision import Decision, DecisionSettings, decide
+from lmmix.nbest.evaluation import Evaluation
+from lmmix.nbest.features import (
+    COUNTS,
+    LM,
+    OOV,
+    RANK,
+    LmCoverage,
+    add_counts,
+    add_folded_lm_features,
+    add_lm_features,
+)
+from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.report import RescoreReport
+from lmmix.nbest.tuning.problem import tuning_problem
+from lmmix.nbest.tuning.tune import TuneSettings, limits_of, tune_weights
+from lmmix.nbest.utterance import Rescored
+from lmmix.nbest.weights import Weights
 
-WEIGHTS_KIND = "rescore-weights"
-WEIGHTS_VERSION = 1
+Models = Mapping[str, LanguageModel | Sequence[LanguageModel]]
+"""Language models by name; several of one name are those of the folds, each for utterances that it does not know."""
 
 
 @dataclass(frozen=True)
-class RescoreReport:
-    """What rescoring did; the error rates are None without references.
+class RescoredLists:
+    """A block of lists with all features, (H,) totals and what was chosen."""
 
-    Attributes
+    lists: NbestLists
+    total: np.ndarray
+    decision: Decision
+
+    def utterances(self) -> Iterator[Rescored]:
+        """What is written of each."""
+        for u, utterance in enumerate(self.lists.utterances):
+            lo, hi = int(self.lists.offsets[u]), int(self.lists.offsets[u + 1])
+            best = int(self.decision.best[u])
+            place = best - lo if best >= 0 else None
+            yield Rescored(utterance, self.lists.added(u), self.total[lo:hi], place, self.decision.texts[u])
+
+
+class Rescoring:
+    """One run over n-best lists: finds weights if it is asked to, applies them to block after block, and reports.
+
+    Parameters
     ----------
-    utterances, hypotheses : int
-    wer_first : float or None
-        Of the hypotheses that the recogniser puts first.
-    wer : float or None
-        Of those with the highest weighted sum.
-    wer_oracle : float or None
-        Of the best hypothesis of each list.
-    weights : dict of feature to float
-    tuned : bool
-        Whether the weights were found on these very lists, so that `wer` is optimistic.
-    coverage : dict of language model feature to words, OOVs and hypotheses of probability 0
-    seconds : float
-    lists : NbestLists
-        The lists with all features.
-    total : (H,) float64
-        Weighted sum of each hypothesis.
+    models : Models
+        Each gives the features ``lm:NAME`` and ``oov:NAME``.
+    metrics : sequence of Metric
+        What to measure where there are references.
+    threads : int, optional
+        Of the language models; default: all cores.
     """
 
-    utterances: int
-    hypotheses: int
-    wer_first: float | None
-    wer: float | None
-    wer_oracle: float | None
-    weights: dict[str, float]
-    tuned: bool
-    coverage: dict[str, LmCoverage]
-    seconds: float
-    lists: NbestLists = field(repr=False, compare=False)
-    total: np.ndarray = field(repr=False, compare=False)
+    def __init__(self, models: Models, metrics: Sequence[Metric] = (), threads: int | None = None) -> None:
+        self.models, self.metrics, self.threads = models, metrics, threads
+        self._started = time.perf_counter()
+        self._tuned = False
+        self._coverage = {LM + name: LmCoverage() for name in models}
+        self._evaluations = [Evaluation(metric) for metric in metrics]
+        self._utterances = self._hypotheses = 0
 
-    def as_json(self) -> dict[str, Any]:
-        """The fields but the scores of the hypotheses."""
-        values = {key: value for key, value in self.__dict__.items() if key not in ("lists", "total", "coverage")}
-        return json_ready({**values, "coverage": {name: asdict(one) for name, one in self.coverage.items()}})
+    def add_features(self, lists: NbestLists, counts: Sequence[str]) -> None:
+        """Add the features of all models, and `counts` (``words``, ``chars``, ``rank``)."""
+        for name, model in self.models.items():
+            if isinstance(model, Sequence):
+                self._coverage[LM + name] += add_folded_lm_features(lists, model, name, self.threads)
+            else:
+                self._coverage[LM + name] += add_lm_features(lists, model, name, self.threads)
+        add_counts(lists, counts)
+
+    def tune(self, lists: NbestLists, settings: TuneSettings, decision: DecisionSettings) -> Weights:
+        """Weights for all features of `lists`, which have them already and need references.
+
+        The metric of `settings` is one of those that are measured. Raises InputError, SettingError.
+        """
+        metric = next(one for one in self.metrics if one.name == settings.metric)
+        names = _names_to_weigh(lists)
+        problem = tuning_problem(lists, names, metric, limits_of(names, settings))
+        found = tune_weights(problem, settings)
+        self._tuned = True
+        values = dict(zip(names, map(float, found.weights)))
+        tuning = {"utterances": len(lists), "metric": metric.signature, "method": settings.method, "loss": found.loss}
+        return Weights(values, decision, tuning)
+
+    def apply(self, lists: NbestLists, weights: Weights) -> RescoredLists:
+        """Sum the features of `lists`, which have them already, choose, and count. Raises InputError."""
+        total = lists.matrix(list(weights.values)) @ np.array(list(weights.values.values()))
+        decision = decide(lists, total, weights.decision)
+        self._utterances += len(lists)
+        self._hypotheses += len(lists.texts)
+        for evaluation in self._evaluations:
+            evaluation.add(lists, decision)
+        return RescoredLists(lists, total, decision)
+
+    def report(self, weights: Weights) -> RescoreReport:
+        """What was done so far."""
+        return RescoreReport(
+            utterances=self._utterances,
+            hypotheses=self._hypotheses,
+            weights=weights,
+            tuned=self._tuned,
+            scores={evaluation.metric.name: evaluation.scores() for evaluation in self._evaluations},
+            coverage=self._coverage,
+            seconds=time.perf_counter() - self._started,
+        )
+
+
+def _names_to_weigh(lists: NbestLists) -> list[str]:
+    """All features, but of equal numbers of OOVs one, and none where there are no OOVs."""
+    names = []
+    kept: list[np.ndarray] = []
+    for name, values in lists.features.items():
+        if name.startswith(OOV):
+            if not values.any() or any(np.array_equal(values, other) for other in kept):
+                continue
+            kept.append(values)
+        names.append(name)
+    return names
+
+
+def counts_by_default(lists: NbestLists) -> tuple[str, ...]:
+    """The counts that tuning weighs unless told otherwise: words, and the order of a list that has no scores."""
+    return ("words",) if lists.features else ("words", RANK)
+
+
+def counts_of(weights: Weights) -> tuple[str, ...]:
+    """The counts that these weights need."""
+    return tuple(name for name in (*COUNTS, RANK) if name in weights.values)
 
 
 def rescore(
     lists: NbestLists,
-    models: dict[str, LanguageModel],
+    models: Models,
     *,
-    weights: dict[str, float] | None = None,
-    tune: str | None = None,
-    restarts: int = 10,
-    seed: int = 1,
-) -> RescoreReport:
+    weights: Weights | Mapping[str, float] | None = None,
+    tune: TuneSettings | str | None = None,
+    metrics: Sequence[str] = (),
+    decision: DecisionSettings | None = None,
+    threads: int | None = None,
+) -> tuple[RescoredLists, RescoreReport]:
     """Give hypotheses more features and choose by their weighted sum; `lists` itself stays as it is.
 
     Features are the list's own scores, for each of `models` the log-probability of the hypothesis as
-    ``lm:NAME``, and ``words``, the word count.
+    ``lm:NAME`` and its OOVs as ``oov:NAME``, and counts.
 
     Parameters
     ----------
     lists : NbestLists
-    models : dict of name to LanguageModel
-    weights : dict of feature to float, optional
+    models : Models
+    weights : Weights, or mapping of feature to float, optional
         Given weights; features that it does not name do not count.
-    tune : {"wer"}, optional
-        Find the weights that give the lowest word error rate on these lists, which need references.
-    restarts, seed : int
-        For tuning, see `tune_weights`.
+    tune : TuneSettings or name of a metric, optional
+        Find weights on these lists, which need references.
+    metrics : sequence of names
+        What to measure besides what was tuned for; by default word error rate, if all utterances have references.
+    decision : DecisionSettings, optional
+        How to choose; by default as the weights say, or the highest sum.
+    threads : int, optional
 
     Raises SettingError unless exactly one of `weights` and `tune` is given, InputError for missing references or
     features.
     """
-    started = time.perf_counter()
     if (not weights) == (tune is None):
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
-    if tune not in (None, "wer"):
-        raise SettingError(f"tune is {tune!r}; there is 'wer'")
-    if tune:
-        lists.references()
-    lists = replace(lists, features=dict(lists.features))
-    coverage = {f"lm:{name}": add_lm_feature(lists, model, f"lm:{name}") for name, model in models.items()}
-    add_word_count(lists)
-    errors = _errors(lists)
-    if not weights:
-        names = list(lists.features)
-        found = tune_weights(lists.matrix(names), lists.offsets, errors, restarts=restarts, seed=seed)
-        weights = {name: float(weight) for name, weight in zip(names, found.weights)}
-    total = lists.matrix(list(weights)) @ np.array(list(weights.values()))
-    wer_first, wer, wer_oracle = _rates(lists, errors, total)
-    return RescoreReport(
-        utterances=len(lists),
-        hypotheses=len(lists.texts),
-        wer_first=wer_first,
-        wer=wer,
-        wer_oracle=wer_oracle,
-        weights=weights,
-        tuned=tune is not None,
-        coverage=coverage,
-        seconds=time.perf_counter() - started,
-        lists=lists,
-        total=total,
-    )
-
-
-def _errors(lists: NbestLists) -> np.ndarray:
-    """(H,) word errors of each hypothesis; (0,) unless all utterances have a reference."""
-    if any(ref is None for ref in lists.refs):
-        return np.zeros(0, np.int64)
-    texts = (lists.hypotheses(u) for u in range(len(lists)))
-    return np.concatenate(errors_of_lists(lists.references(), texts))
-
-
-def _rates(
-    lists: NbestLists, errors: np.ndarray, total: np.ndarray
-) -> tuple[float, float, float] | tuple[None, None, None]:
-    """Error rates of the first, the chosen and the best hypotheses."""
-    if not len(errors):
-        return None, None, None
-    words = sum(len(words_of(ref)) for ref in lists.references())
-    first, chosen = lists.offsets[:-1], lists.best(total)
-    oracle = np.minimum.reduceat(errors, lists.offsets[:-1])
-    counts: Sequence[int] = [int(errors[first].sum()), int(errors[chosen].sum()), int(oracle.sum())]
-    rates = [ErrorCount(count, words).rate for count in counts]
-    return rates[0], rates[1], rates[2]
-
-
-def save_weights(report: RescoreReport, path: PathLike) -> None:
-    """Write the weights with what they were found on, as JSON."""
-    tuning = {"utterances": report.utterances, "wer_first": report.wer_first, "wer": report.wer}
-    write_json(path, {"kind": WEIGHTS_KIND, "version": WEIGHTS_VERSION, "weights": report.weights, "tuning": tuning})
-
-
-def load_weights(path: PathLike) -> dict[str, float]:
-    """Weights written by `save_weights`. Raises FormatError."""
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("kind") != WEIGHTS_KIND:
-        raise FormatError(f"{path}: not a file of rescoring weights (its kind is not {WEIGHTS_KIND!r})")
-    if content.get("version") != WEIGHTS_VERSION:
-        raise FormatError(f"{path}: version {content.get('version')!r}; this lmmix reads version {WEIGHTS_VERSION}")
-    weights = content.get("weights")
-    if not isinstance(weights, dict) or not all(is_finite_number(value) for value in weights.values()):
-        raise FormatError(f'{path}: "weights" is not an object of names and finite numbers')
-    return {name: float(value) for name, value in weights.items()}
+    settings = TuneSettings(metric=tune) if isinstance(tune, str) else tune
+    names = dict.fromkeys([*([settings.metric] if settings else []), *metrics])
+    if not names and lists.has_references:
+        names = {"wer": None}
+    lists = copy.copy(lists)
+    lists.features = dict(lists.features)
+    run = Rescoring(models, [make_metric(name) for name in names], threads)
+    if settings is not None:
+        lists.check_references()
+        run.add_features(lists, counts_by_default(lists))
+        weights = run.tune(lists, settings, decision or DecisionSettings())
+    else:
+        weights = weights if isinstance(weights, Weights) else Weights(dict(weights or {}))
+        weights = replace(weights, decision=decision or weights.decision)
+        run.add_features(lists, counts_of(weights))
+    rescored = run.apply(lists, weights)
+    return rescored, run.report(weights)

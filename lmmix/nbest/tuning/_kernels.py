@@ -1,4 +1,4 @@
-"""Kernels of tuning: the error surface along a line through weight space."""
+"""Kernels of tuning: the upper envelopes of the hypotheses along a line through weight space."""
 
 from __future__ import annotations
 
@@ -33,26 +33,24 @@ def _envelope(offset, slope, order, lo, hi, line, start):
     return size
 
 
-@kernel("Tuple((i8, i8))(f8[::1], f8[::1], i8[::1], i8[::1], i8[::1], f8[::1], i8[::1])")
-def _error_steps(offset, slope, order, bounds, errors, gamma, change):
-    """Where the errors of the best hypotheses change along γ: at gamma[b] by change[b].
+@kernel("i8(f8[::1], f8[::1], i8[::1], i8[::1], i8[::1], f8[::1], i8[::1], i8[::1])")
+def _changes(offset, slope, order, bounds, first, gamma, before, after):
+    """Where the best hypotheses change along γ: at gamma[b] from before[b] to after[b]; returns how often.
 
-    Returns (errors at γ = −∞, number of steps); steps come utterance by utterance, not sorted.
+    `first` (U,) becomes the best hypotheses at γ = −∞. Changes come utterance by utterance, not sorted.
     """
     largest = 0
     for u in range(bounds.size - 1):
         largest = max(largest, bounds[u + 1] - bounds[u])
     line = np.empty(largest, np.int64)
     start = np.empty(largest)
-    first = np.int64(0)
-    steps = 0
+    changes = 0
     for u in range(bounds.size - 1):
         size = _envelope(offset, slope, order, bounds[u], bounds[u + 1], line, start)
-        first += errors[line[0]]
+        first[u] = line[0]
         for p in range(1, size):
-            difference = errors[line[p]] - errors[line[p - 1]]
-            if difference != 0:
-                gamma[steps] = start[p]
-                change[steps] = difference
-                steps += 1
-    return first, steps
+            gamma[changes] = start[p]
+            before[changes] = line[p - 1]
+            after[changes] = line[p]
+            changes += 1
+    return changes

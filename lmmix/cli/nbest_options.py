@@ -1,0 +1,138 @@
+"""Options of the commands that read n-best lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lmmix.metrics.metric import Metric
+    from lmmix.nbest.rescore import Models
+    from lmmix.nbest.utterance import Utterance
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def list_options(function: Function) -> Function:
+    """Options that say how lists and references are read."""
+    for option in (
+        click.option("--ref-lines/--ref-ids", default=None, help="A reference a line, or lines 'id word word …'."),
+        click.option("--ref", "refs", multiple=True, metavar="FILE", help="References; by default those in the list."),
+        click.option("--manifest", metavar="FILE", help="The utterances and references of NeMo lists."),
+        click.option("--scores", multiple=True, metavar="PATH", help="More scores of SRILM and Kaldi lists."),
+        click.option("--format", "form", metavar="NAME", help="Format of the lists; default: what they look like."),
+    ):
+        function = option(function)
+    return function
+
+
+def metric_options(function: Function) -> Function:
+    """Options that say what is measured."""
+    for option in (
+        click.option(
+            "--normalise", "steps", metavar="STEP,…", help="Rewrite texts before comparing: lower, nopunct, …"
+        ),
+        click.option("--metric", "metrics", multiple=True, metavar="NAME", help="What to measure; default: wer."),
+    ):
+        function = option(function)
+    return function
+
+
+def utterances_of(path: str, given: dict[str, Any]) -> Iterator[Utterance]:
+    """The lists in `path`, as the options of `list_options` say."""
+    from lmmix.nbest.formats.interface import ReadOptions
+    from lmmix.nbest.formats.registry import FORMATS, read_nbest, recognised
+    from lmmix.nbest.references import with_references
+
+    name = given["form"] or recognised(path)
+    utterances = read_nbest(path, name, ReadOptions(given["scores"], given["manifest"]))
+    if not given["refs"]:
+        return utterances
+    by_line = FORMATS[name].refs_by_line if given["ref_lines"] is None else given["ref_lines"]
+    return with_references(utterances, given["refs"], by_line)
+
+
+def metrics_of(names: tuple[str, ...], steps: str | None) -> list[Metric]:
+    """The metrics that `metric_options` name, each once."""
+    from lmmix.metrics.metric import make_metric
+    from lmmix.metrics.normalise import Normaliser
+
+    normaliser = Normaliser([step for step in (steps or "").split(",") if step])
+    return [make_metric(name, normaliser) for name in dict.fromkeys(names)]
+
+
+def loaded_models(
+    paths: tuple[str, ...], folded: tuple[str, ...], folds: int, tokenizer: str | None, threads: int | None
+) -> Models:
+    """Models of --lm by name, and of --fold-lm, of which each stands for `folds` files."""
+    from lmmix.errors import SettingError
+    from lmmix.lm import load
+
+    models: dict[str, Any] = {}
+    for given in (*paths, *folded):
+        name, path = _named(given)
+        if name in models:
+            raise SettingError(f"two models are called {name!r}; give one another name: --lm NAME={path}")
+        if given not in folded:
+            models[name] = load(path, tokenizer, threads)
+            continue
+        if "{}" not in path or not folds:
+            raise SettingError(f"--fold-lm {given}: needs {{}} in the path, for the number of the fold, and --folds K")
+        models[name] = [load(path.replace("{}", str(k)), tokenizer, threads) for k in range(folds)]
+    return models
+
+
+def _named(given: str) -> tuple[str, str]:
+    """NAME=PATH, or a path, whose name is that of the file without suffix."""
+    name, equals, path = given.partition("=")
+    if equals and "/" not in name:
+        return name, path
+    return re.sub(r"\.(arpa|lmx|json|gz|bz2|xz|zst)(?=\.|$)", "", Path(given).resolve().name), given
+
+
+def numbers_of(given: tuple[str, ...], option: str) -> dict[str, str]:
+    """NAME=VALUE pairs of a repeated option, values as they are. Raises SettingError."""
+    from lmmix.errors import SettingError
+
+    pairs = {}
+    for text in given:
+        name, equals, value = text.rpartition("=")
+        if not equals or not name:
+            raise SettingError(f"{option} {text}: it must be NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def fixed_of(given: tuple[str, ...]) -> dict[str, float]:
+    """--fix NAME=VALUE."""
+    return {name: _number(value, f"--fix {name}={value}") for name, value in numbers_of(given, "--fix").items()}
+
+
+def bounds_of(given: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    """--bound NAME=LEAST:MOST, of which either may be left out."""
+    from lmmix.errors import SettingError
+
+    bounds = {}
+    for name, value in numbers_of(given, "--bound").items():
+        low, colon, high = value.partition(":")
+        if not colon:
+            raise SettingError(f"--bound {name}={value}: it must be NAME=LEAST:MOST, either of which may be left out")
+        where = f"--bound {name}={value}"
+        bounds[name] = (_number(low or "-inf", where), _number(high or "inf", where))
+    return bounds
+
+
+def _number(text: str, where: str) -> float:
+    from lmmix.errors import SettingError
+
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if number != number:
+        raise SettingError(f"{where}: {text!r} is not a number")
+    return number

@@ -1,0 +1,58 @@
+"""Which text is chosen when all hypotheses of a list have their weighted sum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from lmmix.errors import SettingError
+from lmmix.nbest.lists import NbestLists
+
+
+@dataclass(frozen=True)
+class DecisionSettings:
+    """How to choose.
+
+    Attributes
+    ----------
+    rule : str
+        See RULES.
+    temperature : float
+        Posteriors are ∝ exp(total / temperature); only for rules that use them.
+    loss : str
+        The metric of which minimum Bayes risk expects the least loss.
+    """
+
+    rule: str = "best"
+    temperature: float = 1.0
+    loss: str = "wer"
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise SettingError(f"there is no rule {self.rule!r} to decide by; there are {', '.join(RULES)}")
+        if not 0 < self.temperature < np.inf:
+            raise SettingError(f"temperature is {self.temperature}; it must be above 0")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was chosen: (U,) int64 hypotheses, −1 where the text is none of the list, and U texts."""
+
+    best: np.ndarray
+    texts: list[str]
+
+
+RULES = {
+    "best": "lmmix.nbest.decide.highest:highest",
+}
+"""Rules by name; each is a function of lists, totals (H,) and settings."""
+
+
+def decide(lists: NbestLists, total: np.ndarray, settings: DecisionSettings) -> Decision:
+    """Choose one text for each list, by the rule of `settings`."""
+    module, function = RULES[settings.rule].split(":")
+    rule: Callable[[NbestLists, np.ndarray, DecisionSettings], Decision] = getattr(import_module(module), function)
+    return rule(lists, total, settings)

@@ -1,0 +1,72 @@
+"""How good the chosen texts are, gathered block by block: first-best, chosen, oracle and worst."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmix.metrics.metric import Metric
+from lmmix.nbest.decide.decision import Decision
+from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.oracle import extreme
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a metric says of lists.
+
+    Attributes
+    ----------
+    metric : Metric
+    first, chosen : (U, k) float64
+        Statistics of the recogniser's best and of the chosen texts.
+    oracle, worst : (k,) float64
+        Sums of the statistics of the best and the worst that could have been chosen.
+    """
+
+    metric: Metric
+    first: np.ndarray
+    chosen: np.ndarray
+    oracle: np.ndarray
+    worst: np.ndarray
+
+    def values(self) -> dict[str, float]:
+        """The values of the four texts by name."""
+        sums = {
+            "first": self.first.sum(axis=0),
+            "": self.chosen.sum(axis=0),
+            "oracle": self.oracle,
+            "worst": self.worst,
+        }
+        return {name: float(self.metric.value(one)) for name, one in sums.items()}
+
+
+class Evaluation:
+    """Gathers the statistics of one metric. Memory grows by a few numbers an utterance only."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        width = len(metric.columns)
+        self.first: list[np.ndarray] = []
+        self.chosen: list[np.ndarray] = []
+        self.oracle, self.worst = np.zeros(width), np.zeros(width)
+
+    def add(self, lists: NbestLists, decision: Decision) -> None:
+        """Count a block of lists, which have references."""
+        statistics = lists.statistics(self.metric)
+        self.first.append(statistics[lists.offsets[:-1]])
+        self.chosen.append(self._chosen(lists, statistics, decision))
+        for sums, sign in ((self.oracle, 1), (self.worst, -1)):
+            sums += statistics[extreme(self.metric, statistics, lists.offsets, sign, sums)].sum(axis=0)
+
+    def _chosen(self, lists: NbestLists, statistics: np.ndarray, decision: Decision) -> np.ndarray:
+        """(U, k): from the lists, or counted anew where the text is none of them."""
+        chosen = statistics[np.maximum(decision.best, 0)]
+        for u in np.flatnonzero(decision.best < 0):
+            chosen[u] = self.metric.statistics(lists.utterances[u].refs, [decision.texts[u]])[0]
+        return chosen
+
+    def scores(self) -> Scores:
+        """All that was counted."""
+        return Scores(self.metric, np.concatenate(self.first), np.concatenate(self.chosen), self.oracle, self.worst)

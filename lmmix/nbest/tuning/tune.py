@@ -1,0 +1,87 @@
+"""Finding feature weights: the method by name, what weights may be, and how well it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from lmmix.errors import SettingError
+from lmmix.nbest.tuning.problem import Limits, TuneResult, TuningProblem, no_limits
+
+METHODS = {
+    "mert": "lmmix.nbest.tuning.line_search:line_search",
+}
+"""Ways to find weights by name: functions of a problem, restarts and seed."""
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """How to find weights.
+
+    Attributes
+    ----------
+    metric : str
+        What to tune for (see `lmmix.metrics.metric.METRICS`).
+    method : str
+        See METHODS.
+    folds : int
+        Cross-validation by utterance: the loss is also measured on lists that were not tuned on; 0: do not.
+    restarts : int
+        Random starts.
+    seed : int
+    fixed : mapping of feature to float
+        Weights that are known.
+    bounds : mapping of feature to (float, float)
+        The least and the largest weight.
+    """
+
+    metric: str = "wer"
+    method: str = "mert"
+    folds: int = 0
+    restarts: int = 20
+    seed: int = 1
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SettingError(f"there is no way to tune called {self.method!r}; there are {', '.join(METHODS)}")
+        if self.restarts < 0:
+            raise SettingError(f"restarts is {self.restarts}; it must be 0 or more")
+        if self.seed < 0:
+            raise SettingError(f"seed is {self.seed}; it must be 0 or more")
+        if self.folds < 0 or self.folds == 1:
+            raise SettingError(f"folds is {self.folds}; it must be 0, or 2 or more")
+
+
+def tune_weights(problem: TuningProblem, settings: TuneSettings) -> TuneResult:
+    """Weights by the method of `settings`."""
+    module, function = METHODS[settings.method].split(":")
+    method: Callable[..., TuneResult] = getattr(import_module(module), function)
+    return method(problem, restarts=settings.restarts, seed=settings.seed)
+
+
+def limits_of(names: Sequence[str], settings: TuneSettings) -> Limits:
+    """What the weights of the features `names` may be. Raises SettingError for a feature that is not among them."""
+    limits = no_limits(len(names))
+    bounds = {**settings.bounds, **{name: (value, value) for name, value in settings.fixed.items()}}
+    for given, (low, high) in bounds.items():
+        k = names.index(feature_called(given, names))
+        if not low <= high:
+            raise SettingError(f"the bounds of {given!r} are {low} and {high}; the first must not be above the second")
+        limits.lower[k], limits.upper[k] = low, high
+    return limits
+
+
+def feature_called(given: str, names: Sequence[str]) -> str:
+    """The feature that is meant by `given`: its name, or what stands before a colon if one feature alone begins so.
+
+    So `lm` is `lm:mix` where there is one language model. Raises SettingError.
+    """
+    if given in names:
+        return given
+    close = [name for name in names if name.partition(":")[0] == given]
+    if len(close) == 1:
+        return close[0]
+    raise SettingError(f"there is no feature {given!r}; there are {', '.join(close or names)}")

@@ -1,0 +1,56 @@
+"""Weights of features as a file: what they are, how to decide with them, and what they were found on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lmmix.errors import FormatError, SettingError
+from lmmix.fileio import PathLike, read_json, write_json
+from lmmix.nbest.decide.decision import DecisionSettings
+from lmmix.nbest.formats.jsonl import is_finite_number
+
+KIND = "rescore-weights"
+VERSION = 2
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What rescoring needs besides the models.
+
+    Attributes
+    ----------
+    values : dict of feature to float
+    decision : DecisionSettings
+    tuning : dict
+        What the weights were found on, and how well they did; for people to read.
+    """
+
+    values: dict[str, float]
+    decision: DecisionSettings = field(default_factory=DecisionSettings)
+    tuning: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: PathLike) -> None:
+        """Write as JSON."""
+        content = {"weights": self.values, "decision": asdict(self.decision), "tuning": self.tuning}
+        write_json(path, {"kind": KIND, "version": VERSION, **content})
+
+
+def load_weights(path: PathLike) -> Weights:
+    """Weights written by `Weights.save`. Raises FormatError."""
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise FormatError(f"{path}: not a file of rescoring weights (its kind is not {KIND!r})")
+    if content.get("version") != VERSION:
+        raise FormatError(f"{path}: version {content.get('version')!r}; this lmmix reads version {VERSION}")
+    values = content.get("weights")
+    if not isinstance(values, dict) or not values or not all(is_finite_number(value) for value in values.values()):
+        raise FormatError(f'{path}: "weights" is not an object of names and finite numbers')
+    return Weights({name: float(value) for name, value in values.items()}, _decision(content, path))
+
+
+def _decision(content: dict[str, Any], path: PathLike) -> DecisionSettings:
+    try:
+        return DecisionSettings(**content.get("decision", {}))
+    except (TypeError, SettingError) as error:
+        raise FormatError(f'{path}: "decision": {error}') from None
