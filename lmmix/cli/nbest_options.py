@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -87,11 +85,13 @@ def loaded_models(
 
 
 def _named(given: str) -> tuple[str, str]:
-    """NAME=PATH, or a path, whose name is that of the file without suffix."""
+    """NAME=PATH, or a path that gives the name."""
+    from lmmix.nbest.members import model_name
+
     name, equals, path = given.partition("=")
     if equals and "/" not in name:
         return name, path
-    return re.sub(r"\.(arpa|lmx|json|gz|bz2|xz|zst)(?=\.|$)", "", Path(given).resolve().name), given
+    return model_name(given), given
 
 
 def numbers_of(given: tuple[str, ...], option: str) -> dict[str, str]:

@@ -52,13 +52,14 @@ class Evaluation:
         self.chosen: list[np.ndarray] = []
         self.oracle, self.worst = np.zeros(width), np.zeros(width)
 
-    def add(self, lists: NbestLists, decision: Decision) -> None:
-        """Count a block of lists, which have references."""
+    def add(self, lists: NbestLists, decision: Decision) -> tuple[np.ndarray, np.ndarray]:
+        """Count a block of lists, which have references; returns statistics (U, k) of first and chosen texts."""
         statistics = lists.statistics(self.metric)
         self.first.append(statistics[lists.offsets[:-1]])
         self.chosen.append(self._chosen(lists, statistics, decision))
         for sums, sign in ((self.oracle, 1), (self.worst, -1)):
             sums += statistics[extreme(self.metric, statistics, lists.offsets, sign, sums)].sum(axis=0)
+        return self.first[-1], self.chosen[-1]
 
     def _chosen(self, lists: NbestLists, statistics: np.ndarray, decision: Decision) -> np.ndarray:
         """(U, k): from the lists, or counted anew where the text is none of them."""

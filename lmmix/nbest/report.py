@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lmmix.fileio import json_ready
+from lmmix.nbest.changes import Change
 from lmmix.nbest.evaluation import Scores
 from lmmix.nbest.features import LmCoverage
 from lmmix.nbest.weights import Weights
@@ -23,6 +24,10 @@ class RescoreReport:
         Whether the weights were found on these very lists, so that the scores are optimistic.
     scores : dict of metric to Scores
         Empty without references.
+    without : dict of feature to float
+        The first metric with the weight of this feature set to 0 and the highest sum chosen.
+    better, worse : lists of Change
+        The utterances that gained most and lost most.
     coverage : dict of language model feature to LmCoverage
     seconds : float
     """
@@ -32,6 +37,9 @@ class RescoreReport:
     weights: Weights
     tuned: bool
     scores: dict[str, Scores]
+    without: dict[str, float] = field(default_factory=dict)
+    better: list[Change] = field(default_factory=list)
+    worse: list[Change] = field(default_factory=list)
     coverage: dict[str, LmCoverage] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -53,8 +61,11 @@ class RescoreReport:
                 **values,
                 "signatures": {name: scores.metric.signature for name, scores in self.scores.items()},
                 "weights": self.weights.values,
+                "without": self.without,
                 "decision": asdict(self.weights.decision),
                 "tuned": self.tuned,
+                "better": [asdict(one) for one in self.better],
+                "worse": [asdict(one) for one in self.worse],
                 "coverage": {name: asdict(one) for name, one in self.coverage.items()},
                 "seconds": self.seconds,
             }

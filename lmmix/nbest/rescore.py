@@ -11,7 +11,8 @@ import numpy as np
 
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel
-from lmmix.metrics.metric import Metric, make_metric
+from lmmix.metrics.metric import METRICS, Metric, make_metric
+from lmmix.nbest.changes import Changes
 from lmmix.nbest.decide.decision import Decision, DecisionSettings, decide
 from lmmix.nbest.evaluation import Evaluation
 from lmmix.nbest.features import (
@@ -24,6 +25,7 @@ from lmmix.nbest.features import (
     add_folded_lm_features,
     add_lm_features,
 )
+from lmmix.nbest.left_out import LeftOut
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.report import RescoreReport
 from lmmix.nbest.tuning.problem import tuning_problem
@@ -59,19 +61,28 @@ class Rescoring:
     ----------
     models : Models
         Each gives the features ``lm:NAME`` and ``oov:NAME``.
-    metrics : sequence of Metric
-        What to measure where there are references.
+    metrics : sequence of Metric, optional
+        What to measure; all lists must have references. The first is also that of changes and of what features are
+        worth. By default word error rate, if all lists have references.
     threads : int, optional
         Of the language models; default: all cores.
+    changes : int
+        How many utterances to keep that gained most, and that lost most.
     """
 
-    def __init__(self, models: Models, metrics: Sequence[Metric] = (), threads: int | None = None) -> None:
-        self.models, self.metrics, self.threads = models, metrics, threads
+    def __init__(
+        self, models: Models, metrics: Sequence[Metric] = (), threads: int | None = None, changes: int = 3
+    ) -> None:
+        self.models, self.threads = models, threads
         self._started = time.perf_counter()
         self._tuned = False
         self._coverage = {LM + name: LmCoverage() for name in models}
-        self._evaluations = [Evaluation(metric) for metric in metrics]
         self._utterances = self._hypotheses = 0
+        self._must_measure = bool(metrics)
+        self.metrics = list(metrics) or [make_metric(METRICS[0])]
+        self._evaluations = [Evaluation(metric) for metric in self.metrics]
+        self._changes = Changes(self.metrics[0], changes)
+        self._left_out = LeftOut(self.metrics[0])
 
     def add_features(self, lists: NbestLists, counts: Sequence[str]) -> None:
         """Add the features of all models, and `counts` (``words``, ``chars``, ``rank``)."""
@@ -85,9 +96,9 @@ class Rescoring:
     def tune(self, lists: NbestLists, settings: TuneSettings, decision: DecisionSettings) -> Weights:
         """Weights for all features of `lists`, which have them already and need references.
 
-        The metric of `settings` is one of those that are measured. Raises InputError, SettingError.
+        The first metric is the one to tune for. Raises InputError, SettingError.
         """
-        metric = next(one for one in self.metrics if one.name == settings.metric)
+        metric = self.metrics[0]
         names = _names_to_weigh(lists)
         problem = tuning_problem(lists, names, metric, limits_of(names, settings))
         found = tune_weights(problem, settings)
@@ -97,14 +108,23 @@ class Rescoring:
         return Weights(values, decision, tuning)
 
     def apply(self, lists: NbestLists, weights: Weights) -> RescoredLists:
-        """Sum the features of `lists`, which have them already, choose, and count. Raises InputError."""
+        """Sum the features of `lists`, which have them already, choose, and measure. Raises InputError."""
         total = lists.matrix(list(weights.values)) @ np.array(list(weights.values.values()))
         decision = decide(lists, total, weights.decision)
         self._utterances += len(lists)
         self._hypotheses += len(lists.texts)
-        for evaluation in self._evaluations:
-            evaluation.add(lists, decision)
+        if self._must_measure:
+            lists.check_references()
+        elif not lists.has_references:
+            self._evaluations = []
+        if self._evaluations:
+            self._measure(lists, weights, total, decision)
         return RescoredLists(lists, total, decision)
+
+    def _measure(self, lists: NbestLists, weights: Weights, total: np.ndarray, decision: Decision) -> None:
+        (first, chosen), *_ = [evaluation.add(lists, decision) for evaluation in self._evaluations]
+        self._changes.add(lists, decision, first, chosen)
+        self._left_out.add(lists, weights, total)
 
     def report(self, weights: Weights) -> RescoreReport:
         """What was done so far."""
@@ -114,6 +134,9 @@ class Rescoring:
             weights=weights,
             tuned=self._tuned,
             scores={evaluation.metric.name: evaluation.scores() for evaluation in self._evaluations},
+            without=self._left_out.values() if self._evaluations else {},
+            better=self._changes.better if self._evaluations else [],
+            worse=self._changes.worse if self._evaluations else [],
             coverage=self._coverage,
             seconds=time.perf_counter() - self._started,
         )
@@ -178,8 +201,6 @@ def rescore(
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
     settings = TuneSettings(metric=tune) if isinstance(tune, str) else tune
     names = dict.fromkeys([*([settings.metric] if settings else []), *metrics])
-    if not names and lists.has_references:
-        names = {"wer": None}
     lists = copy.copy(lists)
     lists.features = dict(lists.features)
     run = Rescoring(models, [make_metric(name) for name in names], threads)

@@ -46,7 +46,10 @@ def load_weights(path: PathLike) -> Weights:
     values = content.get("weights")
     if not isinstance(values, dict) or not values or not all(is_finite_number(value) for value in values.values()):
         raise FormatError(f'{path}: "weights" is not an object of names and finite numbers')
-    return Weights({name: float(value) for name, value in values.items()}, _decision(content, path))
+    tuning = content.get("tuning", {})
+    if not isinstance(tuning, dict):
+        raise FormatError(f'{path}: "tuning" is not an object')
+    return Weights({name: float(value) for name, value in values.items()}, _decision(content, path), tuning)
 
 
 def _decision(content: dict[str, Any], path: PathLike) -> DecisionSettings:

@@ -1,0 +1,36 @@
+"""lmmix folds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lmmix.cli.common import refuse_overwriting, with_progress
+from lmmix.cli.nbest_options import list_options, utterances_of
+
+
+@click.command()
+@click.argument("nbest")
+@click.option("--folds", type=int, default=5, show_default=True, metavar="K", help="How many parts.")
+@click.option("-o", "--output", required=True, metavar="DIR", help="Where to write the texts.")
+@list_options
+@with_progress
+def command(nbest: str, folds: int, output: str, **given: Any) -> None:
+    """Write the references of n-best lists as texts to train on, so that weights can be tuned on the same lists.
+
+    A model that knows the references is trusted too much. So for each fold k one is trained on DIR/k.txt, the
+    references of the other folds, and scores the utterances of fold k; the final one is trained on DIR/all.txt.
+
+    \b
+    lmmix folds train.jsonl --folds 5 -o folds
+    for k in 0 1 2 3 4; do lmmix ngram folds/$k.txt -o folds/$k.lmx --order 4; done
+    lmmix rescore train.jsonl --fold-lm ours=folds/{}.lmx --folds 5 --tune wer --weights-out weights.json
+    lmmix ngram folds/all.txt -o ours.lmx --order 4
+    lmmix rescore test.jsonl --lm ours.lmx --weights weights.json
+    """
+    from lmmix.nbest.folds import write_fold_texts
+
+    refuse_overwriting(output, (nbest, *given["refs"]))
+    write_fold_texts(list(utterances_of(nbest, given)), folds, output)
+    click.echo(f"{output}: all.txt, and 0.txt to {folds - 1}.txt without the references of their fold")

@@ -1,0 +1,37 @@
+"""Texts for cross-fitting: what models may learn from when their scores are to be tuned on the same sentences.
+
+A model that has read the references of a list scores them far too well, so weights tuned with it trust it too much.
+Utterance u belongs to fold u modulo K; the model of fold k learns from the references of all other folds, and gives the
+features of fold k (`features.add_folded_lm_features`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmmix.errors import InputError, SettingError
+from lmmix.fileio import PathLike, atomic_folder
+from lmmix.nbest.utterance import Utterance
+
+MARKER = "all.txt"
+
+
+def write_fold_texts(utterances: Sequence[Utterance], folds: int, path: PathLike) -> None:
+    """Write a folder with ``all.txt``, all references, and for each fold k ``k.txt``, those of the other folds.
+
+    A reference a line. Raises SettingError, InputError for an utterance without reference.
+    """
+    if not 2 <= folds <= len(utterances):
+        raise SettingError(f"folds is {folds}; it must be from 2 to the number of utterances, {len(utterances)}")
+    for one in utterances:
+        if not one.refs:
+            raise InputError(f"utterance {one.id!r} has no reference: put one into the list or give --ref FILE")
+    with atomic_folder(path, MARKER) as folder:
+        _write(utterances, folder / MARKER)
+        for k in range(folds):
+            _write([one for u, one in enumerate(utterances) if u % folds != k], folder / f"{k}.txt")
+
+
+def _write(utterances: Sequence[Utterance], path: Path) -> None:
+    path.write_text("".join(f"{ref}\n" for one in utterances for ref in one.refs), encoding="utf-8")
