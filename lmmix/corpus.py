@@ -71,7 +71,9 @@ class Corpus:
             return self
         translation = self.vocab.translation(vocab)
         lost = (translation == UNK) & (np.arange(len(translation)) != UNK)
-        oov_at = np.union1d(self.oov_at, np.flatnonzero(lost[self.ids])) if lost.any() else self.oov_at
+        oov_at = np.flatnonzero(lost[self.ids]) if lost.any() else self.oov_at[:0]
+        # The union sorts; most texts come from a vocabulary of their own, which lacks none of their words.
+        oov_at = np.union1d(self.oov_at, oov_at) if len(self.oov_at) else oov_at
         return Corpus(translation[self.ids], self.offsets, vocab, oov_at, self.empty_lines, self.chars)
 
     def word_counts(self) -> np.ndarray:

@@ -63,24 +63,24 @@ def metrics_of(names: tuple[str, ...], steps: str | None) -> list[Metric]:
     return [make_metric(name, normaliser) for name in dict.fromkeys(names)]
 
 
-def loaded_models(
-    paths: tuple[str, ...], folded: tuple[str, ...], folds: int, tokenizer: str | None, threads: int | None
-) -> Models:
-    """Models of --lm by name, and of --fold-lm, of which each stands for `folds` files."""
+def loaded_models(given: dict[str, Any]) -> Models:
+    """Models of --lm by name, their members instead if that is asked for, and the models of each fold of --fold-lm."""
     from lmmix.errors import SettingError
     from lmmix.lm import load
+    from lmmix.nbest.members import with_members
 
-    models: dict[str, Any] = {}
-    for given in (*paths, *folded):
-        name, path = _named(given)
-        if name in models:
+    how = given["tokenizer"], given["threads"]
+    names = [_named(text) for text in (*given["models"], *given["fold_lm"])]
+    for k, (name, path) in enumerate(names):
+        if name in dict(names[:k]):
             raise SettingError(f"two models are called {name!r}; give one another name: --lm NAME={path}")
-        if given not in folded:
-            models[name] = load(path, tokenizer, threads)
-            continue
-        if "{}" not in path or not folds:
-            raise SettingError(f"--fold-lm {given}: needs {{}} in the path, for the number of the fold, and --folds K")
-        models[name] = [load(path.replace("{}", str(k)), tokenizer, threads) for k in range(folds)]
+    models: Any = {name: load(path, *how) for name, path in names[: len(given["models"])]}
+    if given["members"]:
+        models = with_members(models)
+    for name, path in names[len(given["models"]) :]:
+        if "{}" not in path or given["folds"] < 2:
+            raise SettingError(f"--fold-lm {path}: needs {{}} in the path, for the number of the fold, and --folds K")
+        models[name] = [load(path.replace("{}", str(k)), *how) for k in range(given["folds"])]
     return models
 
 

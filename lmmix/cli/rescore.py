@@ -13,7 +13,6 @@ from lmmix.cli.common import (
     json_option,
     model_tokenizer_option,
     print_json,
-    print_table,
     refuse_overwriting,
     seed_option,
     threads_option,
@@ -28,12 +27,13 @@ from lmmix.cli.nbest_options import (
     metrics_of,
     utterances_of,
 )
+from lmmix.cli.rescore_report import print_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
+    from lmmix.nbest.decide.decision import DecisionSettings
     from lmmix.nbest.lists import NbestLists
-    from lmmix.nbest.report import RescoreReport
     from lmmix.nbest.rescore import Rescoring
     from lmmix.nbest.weights import Weights
 
@@ -41,23 +41,25 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("nbest")
 @click.option("--lm", "models", multiple=True, metavar="[NAME=]MODEL", help="Language model or mixture; repeatable.")
-@click.option("--fold-lm", multiple=True, metavar="NAME=PATH", help="One for each fold: {} in PATH is its number.")
+@click.option("--fold-lm", multiple=True, metavar="NAME=PATH", help="One for each fold, whose number is {} in PATH.")
+@click.option("--members", is_flag=True, help="Weigh the members of mixtures one by one (log-linear).")
 @list_options
 @metric_options
 @click.option("--tune", metavar="METRIC", help="Find feature weights on these lists: wer, cer, bleu, …")
-@click.option("--method", default="mert", show_default=True, metavar="NAME", help="How to find them.")
-@click.option("--counts", type=Words(), metavar="NAME,…", help="Counts to weigh: words, chars, rank; default: words.")
+@click.option("--method", default="mert", show_default=True, metavar="NAME", help="How: mert, expected, pro, mira.")
+@click.option("--counts", type=Words(), metavar="NAME,…", help="Counts to weigh: words, chars, rank, none.")
 @click.option("--fix", multiple=True, metavar="NAME=W", help="A weight that is known.")
 @click.option("--bound", multiple=True, metavar="NAME=A:B", help="The least and the largest weight.")
 @click.option("--folds", type=int, default=0, metavar="K", help="Measure also by cross-validation over utterances.")
 @click.option("--restarts", type=int, default=20, show_default=True, help="Random starts of the tuning.")
 @click.option("--weights-out", metavar="FILE", help="Write the weights found.")
 @click.option("--weights", metavar="FILE", help="Use these weights.")
-@click.option("--decide", metavar="RULE", help="How to choose; default: best, or what --weights says.")
-@click.option("--temperature", type=float, metavar="T", help="Of the posteriors that a rule works with.")
+@click.option("--decide", metavar="RULE", help="How to choose: best, mbr, vote; default: best, or what --weights says.")
+@click.option("--temperature", type=float, metavar="T", help="Of the posteriors of mbr and vote; default: tuned, or 1.")
 @click.option("-o", "--output", metavar="FILE", help="Write the lists with all scores, totals and the chosen texts.")
 @click.option("--output-format", metavar="NAME", help="Format of the output; default: that of the input.")
 @click.option("--best-out", metavar="FILE", help="Write the chosen texts, lines 'id word word …'.")
+@click.option("--changes", type=int, default=3, show_default=True, metavar="N", help="Utterances to show.")
 @model_tokenizer_option
 @threads_option
 @seed_option
@@ -66,22 +68,25 @@ if TYPE_CHECKING:
 def command(nbest: str, as_json: bool, output: str | None, best_out: str | None, **given: Any) -> None:
     """Rescore the n-best lists in NBEST with language models; tune feature weights or use given ones.
 
+    A hypothesis has its own scores, ln p under each --lm (lm:NAME) with the number of its OOVs (oov:NAME), and
+    counts: by default words, and rank if the lists have no scores. The highest weighted sum wins.
+
     \b
     lmmix rescore dev.jsonl --lm mix.json --tune wer --weights-out weights.json
     lmmix rescore test.jsonl --lm mix.json --weights weights.json -o rescored.jsonl
+    lmmix rescore dev.moses --ref dev.en --lm mix.json --tune bleu --folds 5
+    lmmix rescore dev.jsonl --lm mix.json --lm internal=ilm.lmx --bound internal=-1:0 --tune wer --decide mbr
     """
     from lmmix.nbest.formats.registry import nbest_writer, recognised
     from lmmix.nbest.rescore import Rescoring
+    from lmmix.nbest.weights import load_weights
     from lmmix.nbest.write_best import best_writer
 
-    for path in (output, best_out, given["weights_out"]):
-        refuse_overwriting(path or "-", (nbest, *given["models"], *given["refs"]))
-    metrics = metrics_of((*((given["tune"],) if given["tune"] else ()), *given["metrics"]), given["steps"])
-    models = loaded_models(given["models"], given["fold_lm"], given["folds"], given["tokenizer"], given["threads"])
-    run = Rescoring(models, metrics, given["threads"])
-    weights, blocks = _weights(run, nbest, given)
-    if weights_out := given["weights_out"]:
-        weights.save(weights_out)
+    _check(nbest, output, best_out, given)
+    known = load_weights(given["weights"]) if given["weights"] else None
+    models = loaded_models(given)
+    run = Rescoring(models, metrics_of(_metrics(known, given), given["steps"]), given["threads"], given["changes"])
+    run.must_measure = bool(given["tune"] or given["metrics"])
     with ExitStack() as stack:
         writers = []
         if output:
@@ -89,71 +94,63 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
             writers.append(stack.enter_context(nbest_writer(output, form)))
         if best_out:
             writers.append(stack.enter_context(best_writer(best_out)))
-        for lists in blocks:
+        for lists, weights in _weighted(run, nbest, known, given):
             for rescored in run.apply(lists, weights).utterances():
                 for write in writers:
                     write(rescored)
     report = run.report(weights)
+    if given["weights_out"]:
+        weights.save(given["weights_out"])
     if as_json:
         print_json(report.as_json())
     elif "-" not in (output, best_out):
-        _print_report(report)
+        print_report(report)
 
 
-def _weights(run: Rescoring, nbest: str, given: dict[str, Any]) -> tuple[Weights, Iterable[NbestLists]]:
-    """Weights, found or read, and the lists in blocks with their features."""
+def _check(nbest: str, output: str | None, best_out: str | None, given: dict[str, Any]) -> None:
     from lmmix.errors import SettingError
-    from lmmix.nbest.lists import NbestLists, blocks
-    from lmmix.nbest.rescore import counts_by_default, counts_of
-    from lmmix.nbest.tuning.tune import TuneSettings
-    from lmmix.nbest.weights import load_weights
 
     if bool(given["weights"]) == bool(given["tune"]):
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
+    for path in (output, best_out, given["weights_out"]):
+        refuse_overwriting(path or "-", (nbest, *given["models"], *given["refs"]))
+
+
+def _metrics(known: Weights | None, given: dict[str, Any]) -> tuple[str, ...]:
+    """What to measure: what is tuned for and asked for, or else what the weights were tuned for."""
+    tuned = (given["tune"],) if given["tune"] else ()
+    return (*tuned, *given["metrics"]) or ((known.tuning["metric"],) if known and "metric" in known.tuning else ())
+
+
+def _weighted(
+    run: Rescoring, nbest: str, known: Weights | None, given: dict[str, Any]
+) -> Iterator[tuple[NbestLists, Weights]]:
+    """The lists in blocks with their features, and the weights: known, or found on all lists at once."""
+    from lmmix.nbest.decide.decision import DecisionSettings
+    from lmmix.nbest.lists import NbestLists, blocks
+    from lmmix.nbest.rescore import counts_by_default, counts_of
+    from lmmix.nbest.tuning.tune import TuneSettings
+
     utterances = utterances_of(nbest, given)
-    if given["weights"]:
-        weights = load_weights(given["weights"])
-        weights = replace(weights, decision=_decision(weights.decision, given))
-
-        def with_features() -> Iterable[NbestLists]:
-            for lists in blocks(utterances):
-                run.add_features(lists, counts_of(weights))
-                yield lists
-
-        return weights, with_features()
-    names = ("metric", "method", "folds", "restarts", "seed")
+    if known is not None:
+        weights = replace(known, decision=_decision(known.decision, given))
+        for lists in blocks(utterances):
+            run.add_features(lists, counts_of(weights))
+            yield lists, weights
+        return
     settings = TuneSettings(
-        **{name: given["tune" if name == "metric" else name] for name in names},
+        metric=given["tune"],
+        **{name: given[name] for name in ("method", "folds", "restarts", "seed")},
         fixed=fixed_of(given["fix"]),
         bounds=bounds_of(given["bound"]),
     )
     lists = NbestLists(list(utterances))
     lists.check_references()
-    counts = given["counts"]
-    run.add_features(lists, counts_by_default(lists) if counts is None else counts)
-    return run.tune(lists, settings, _decision(None, given)), [lists]
+    run.add_features(lists, counts_by_default(lists) if given["counts"] is None else given["counts"])
+    yield lists, run.tune(lists, settings, _decision(DecisionSettings(), given))
 
 
-def _decision(known: Any, given: dict[str, Any]) -> Any:
+def _decision(known: DecisionSettings, given: dict[str, Any]) -> DecisionSettings:
     """How to decide: as `known` says, but for what the options say."""
-    from lmmix.nbest.decide.decision import DecisionSettings
-
     said = {"rule": given["decide"], "temperature": given["temperature"]}
-    return replace(known or DecisionSettings(), **{name: value for name, value in said.items() if value is not None})
-
-
-def _print_report(report: RescoreReport) -> None:
-    click.echo(f"{report.utterances} utterances, {report.hypotheses} hypotheses, {report.seconds:.2f} s")
-    print_table(["feature", "weight"], [[name, f"{weight:.6g}"] for name, weight in report.weights.values.items()])
-    for name, coverage in report.coverage.items():
-        click.echo(
-            f"{name}: {coverage.oov} of {coverage.words} words are OOVs, "
-            f"{coverage.zeroprob_hypotheses} hypotheses have probability 0"
-        )
-    for name, scores in report.scores.items():
-        click.echo(
-            f"{name} " + ("on the lists that the weights were tuned on:" if report.tuned else "with these weights:")
-        )
-        labels = {"first": "first-best", "": "rescored", "oracle": "oracle", "worst": "worst"}
-        for what, value in scores.values().items():
-            click.echo(f"  {labels[what]:<11} {scores.metric.factor * value:6.2f}")
+    return replace(known, **{name: value for name, value in said.items() if value is not None})

@@ -68,6 +68,11 @@ class Rescoring:
         Of the language models; default: all cores.
     changes : int
         How many utterances to keep that gained most, and that lost most.
+
+    Attributes
+    ----------
+    must_measure : bool
+        Whether a list without reference is an error; by default if `metrics` are given.
     """
 
     def __init__(
@@ -78,7 +83,7 @@ class Rescoring:
         self._tuned = False
         self._coverage = {LM + name: LmCoverage() for name in models}
         self._utterances = self._hypotheses = 0
-        self._must_measure = bool(metrics)
+        self.must_measure = bool(metrics)
         self.metrics = list(metrics) or [make_metric(METRICS[0])]
         self._evaluations = [Evaluation(metric) for metric in self.metrics]
         self._changes = Changes(self.metrics[0], changes)
@@ -104,7 +109,13 @@ class Rescoring:
         found = tune_weights(problem, settings)
         self._tuned = True
         values = dict(zip(names, map(float, found.weights)))
-        tuning = {"utterances": len(lists), "metric": metric.signature, "method": settings.method, "loss": found.loss}
+        tuning = {
+            "utterances": len(lists),
+            "metric": metric.name,
+            "signature": metric.signature,
+            "method": settings.method,
+            "loss": found.loss,
+        }
         return Weights(values, decision, tuning)
 
     def apply(self, lists: NbestLists, weights: Weights) -> RescoredLists:
@@ -113,7 +124,7 @@ class Rescoring:
         decision = decide(lists, total, weights.decision)
         self._utterances += len(lists)
         self._hypotheses += len(lists.texts)
-        if self._must_measure:
+        if self.must_measure:
             lists.check_references()
         elif not lists.has_references:
             self._evaluations = []
