@@ -1,0 +1,49 @@
+"""Kernel of alignments: the cheapest way to make one sequence of another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmmix.parallel import kernel
+
+_BOTH, _INSERTION, _DELETION = 0, 1, 2
+
+
+@kernel("i8(f8[:, ::1], f8[::1], f8[::1], i8[:, ::1])")
+def _align(substitution, deletion, insertion, pairs):
+    """Fill the last rows of pairs (n + m, 2) with the cheapest alignment; returns the first row that is used.
+
+    Row i, column j of the table are what the first i and the first j items cost; `move` is the last step there.
+    """
+    n, m = deletion.size, insertion.size
+    move = np.empty((n + 1, m + 1), np.uint8)
+    above, here = np.empty(m + 1), np.empty(m + 1)
+    above[0] = 0.0
+    for j in range(m):
+        above[j + 1] = above[j] + insertion[j]
+        move[0, j + 1] = _INSERTION
+    for i in range(n):
+        here[0] = above[0] + deletion[i]
+        move[i + 1, 0] = _DELETION
+        for j in range(m):
+            cost, step = above[j] + substitution[i, j], _BOTH
+            if here[j] + insertion[j] < cost:
+                cost, step = here[j] + insertion[j], _INSERTION
+            if above[j + 1] + deletion[i] < cost:
+                cost, step = above[j + 1] + deletion[i], _DELETION
+            here[j + 1] = cost
+            move[i + 1, j + 1] = step
+        above, here = here, above
+    row, i, j = n + m, n, m
+    while i > 0 or j > 0:
+        row -= 1
+        step = move[i, j]
+        pairs[row, 0] = -1
+        pairs[row, 1] = -1
+        if step != _INSERTION:
+            i -= 1
+            pairs[row, 0] = i
+        if step != _DELETION:
+            j -= 1
+            pairs[row, 1] = j
+    return row
