@@ -1,4 +1,4 @@
-"""Kernel of alignments: the cheapest way to make one sequence of another."""
+"""Kernels of alignments: the cheapest way to make one sequence of another, and what it is made of."""
 
 from __future__ import annotations
 
@@ -47,3 +47,34 @@ def _align(substitution, deletion, insertion, pairs):
             j -= 1
             pairs[row, 1] = j
     return row
+
+
+@kernel("void(i8[::1], i8[::1], i8[::1], i8, i8, f8[:, ::1])")
+def _count_errors(reference, items, offsets, substitution, gap, counts):
+    """Substitutions, insertions and deletions of the alignments of a reference with several hypotheses.
+
+    Hypothesis h is items[offsets[h]] …; rows of `counts` (H, 3) are filled. The same alignments as those of `_align`,
+    without their paths.
+    """
+    n = reference.size
+    for h in range(counts.shape[0]):
+        lo, m = offsets[h], offsets[h + 1] - offsets[h]
+        cost, changed = np.empty(m + 1, np.int64), np.zeros(m + 1, np.int64)
+        for j in range(m + 1):
+            cost[j] = j * gap
+        for i in range(n):
+            corner, corner_changed = cost[0], changed[0]
+            cost[0] += gap
+            for j in range(m):
+                differs = np.int64(reference[i] != items[lo + j])
+                best, number = corner + substitution * differs, corner_changed + differs
+                if cost[j] + gap < best:
+                    best, number = cost[j] + gap, changed[j]
+                if cost[j + 1] + gap < best:
+                    best, number = cost[j + 1] + gap, changed[j + 1]
+                corner, corner_changed = cost[j + 1], changed[j + 1]
+                cost[j + 1], changed[j + 1] = best, number
+        gaps = (cost[m] - substitution * changed[m]) // gap
+        counts[h, 0] = changed[m]
+        counts[h, 1] = (gaps + m - n) // 2
+        counts[h, 2] = (gaps + n - m) // 2

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lmmix.errors import SettingError
+from lmmix.metrics.error_rate import GAP, SUBSTITUTION
+
+Pair = tuple[str | None, str | None]
+"""A word of the reference and what stands for it in the hypothesis; None where there is no word."""
 
 
 def align(substitution: np.ndarray, deletion: np.ndarray, insertion: np.ndarray) -> np.ndarray:
@@ -34,3 +40,34 @@ def align(substitution: np.ndarray, deletion: np.ndarray, insertion: np.ndarray)
         raise SettingError(f"costs of substitution, deletion, insertion are {shapes}; they must be (n, m), (n,), (m,)")
     pairs = np.empty((n + m, 2), np.int64)
     return pairs[kernels._align(*costs, pairs) :]
+
+
+def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
+    """sclite's alignment of words or characters, of which `error_rate` has the counts."""
+    numbers: dict[str, int] = {}
+    left, right = (
+        np.array([numbers.setdefault(unit, len(numbers)) for unit in units], np.int64)
+        for units in (reference, hypothesis)
+    )
+    substitution = np.where(left[:, None] == right[None, :], 0.0, float(SUBSTITUTION))
+    pairs = align(substitution, np.full(len(left), float(GAP)), np.full(len(right), float(GAP)))
+    return [(reference[i] if i >= 0 else None, hypothesis[j] if j >= 0 else None) for i, j in pairs.tolist()]
+
+
+def printed(pairs: Sequence[Pair]) -> str:
+    """Three lines in sclite's form: REF, HYP with `*` for no word, and Eval with S, I, D under the errors."""
+    lines = ["REF: ", "HYP: ", "Eval:"]
+    for reference, hypothesis in pairs:
+        width = max(len(reference or ""), len(hypothesis or ""))
+        for k, word in enumerate((reference or "*" * width, hypothesis or "*" * width, _letter(reference, hypothesis))):
+            lines[k] += " " + word.ljust(width)
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _letter(reference: str | None, hypothesis: str | None) -> str:
+    """What happened: S, I, D or nothing."""
+    if reference is None:
+        return "I"
+    if hypothesis is None:
+        return "D"
+    return "" if reference == hypothesis else "S"
