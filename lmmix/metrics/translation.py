@@ -88,9 +88,8 @@ def _bleu_scorer(tokenizer: str) -> BLEU:
     names = sorted(BLEU.TOKENIZERS)
     if tokenizer not in names:
         raise SettingError(f"sacrebleu has no tokeniser {tokenizer!r} for BLEU; it has {', '.join(names)}")
-    if model := _pieces_of(tokenizer):
-        if not os.path.exists(model):
-            raise SettingError(f"bleu:{tokenizer} needs the file {model}, which is not there; sacrebleu downloads it")
+    if (model := _pieces_of(tokenizer)) and not os.path.exists(model):
+        raise SettingError(f"bleu:{tokenizer} needs the file {model}, which is not there; sacrebleu downloads it")
     try:
         return BLEU(tokenize=tokenizer)
     except (ImportError, RuntimeError):
