@@ -25,3 +25,19 @@ def naive_cheapest(
             if ways:
                 table[i, j] = min(ways, key=lambda way: way[0])
     return table[len(deletion), len(insertion)]
+
+
+def naive_alignment(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str | None, str | None]]:
+    """sclite's alignment: 4 for a substitution, 3 for an insertion or a deletion."""
+    substitution = [[0 if left == right else 4 for right in hypothesis] for left in reference]
+    _, pairs = naive_cheapest(substitution, [3] * len(reference), [3] * len(hypothesis))
+    return [(reference[i] if i >= 0 else None, hypothesis[j] if j >= 0 else None) for i, j in pairs]
+
+
+def naive_error_counts(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[int, int, int, int]:
+    """(substitutions, insertions, deletions, length of the reference) of that alignment."""
+    pairs = naive_alignment(reference, hypothesis)
+    insertions = sum(left is None for left, _ in pairs)
+    deletions = sum(right is None for _, right in pairs)
+    substitutions = sum(None not in pair and pair[0] != pair[1] for pair in pairs)
+    return substitutions, insertions, deletions, len(reference)

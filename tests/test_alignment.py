@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from naive_metrics import naive_cheapest
+from naive_metrics import naive_alignment, naive_cheapest
 
 from lmmix.errors import SettingError
-from lmmix.metrics.alignment import align
+from lmmix.metrics.alignment import align, aligned, printed
 
 # Few different costs, so that many ways cost the same.
 costs = st.sampled_from([0.0, 1.0, 2.0, 3.0, 0.5])
@@ -51,3 +51,27 @@ def test_forbidden_substitutions_cost_infinity():
 def test_costs_of_other_shapes_are_refused(shape):
     with pytest.raises(SettingError, match=r"must be \(n, m\), \(n,\), \(m,\)"):
         align(np.zeros(shape), np.zeros(3), np.zeros(2))
+
+
+@given(*[st.lists(st.sampled_from("abc"), max_size=8)] * 2)
+def test_words_are_aligned_with_the_costs_of_sclite(reference, hypothesis):
+    assert aligned(reference, hypothesis) == naive_alignment(reference, hypothesis)
+    assert aligned("".join(reference), "".join(hypothesis)) == aligned(reference, hypothesis)
+
+
+@given(*[st.lists(st.sampled_from(["a", "bb", "ccc"]), max_size=8)] * 2)
+def test_printed_lines_hold_both_texts_and_a_letter_for_each_error(reference, hypothesis):
+    pairs = aligned(reference, hypothesis)
+    ref, hyp, marks = printed(pairs).split("\n")[:3]
+    assert [word for word in ref.split()[1:] if "*" not in word] == reference
+    assert [word for word in hyp.split()[1:] if "*" not in word] == hypothesis
+    assert len(marks.split()) - 1 == sum(left != right for left, right in pairs)
+
+
+def test_alignment_is_printed_as_sclite_prints_it():
+    pairs = aligned("the cat sat on".split(), "the catty on off".split())
+    assert printed(pairs) == "REF:  the cat sat   on ***\nHYP:  the *** catty on off\nEval:     D   S        I\n"
+
+
+def test_empty_alignment_is_three_empty_lines():
+    assert printed(aligned([], [])) == "REF:\nHYP:\nEval:\n"
