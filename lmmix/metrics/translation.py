@@ -26,6 +26,7 @@ class _Translation:
 
     name: str
     factor = 1.0
+    columns: tuple[str, ...]
 
     def __init__(self, normaliser: Normaliser, scorer: Any) -> None:
         self.normaliser = normaliser
@@ -43,7 +44,7 @@ class _Translation:
             self.scorer._compute_segment_statistics(self.scorer._preprocess_segment(self.normaliser(text)), prepared)
             for text in texts
         ]
-        return np.array(rows, np.float64).reshape(len(texts), -1)
+        return np.array(rows, np.float64).reshape(len(texts), len(self.columns))
 
 
 class Bleu(_Translation):
