@@ -56,20 +56,34 @@ class Metric(Protocol):
 _HOMES = {
     "wer": "lmmix.metrics.error_rate:WordErrorRate",
     "cer": "lmmix.metrics.error_rate:CharacterErrorRate",
+    "bleu": "lmmix.metrics.translation:Bleu",
+    "chrf": "lmmix.metrics.translation:Chrf",
+    "chrf++": "lmmix.metrics.translation:ChrfWords",
+    "ter": "lmmix.metrics.translation:Ter",
+    "rouge1": "lmmix.metrics.rouge:Rouge1",
+    "rouge2": "lmmix.metrics.rouge:Rouge2",
+    "rougeL": "lmmix.metrics.rouge:RougeL",
 }
 METRICS = tuple(_HOMES)
 """Names of all metrics; the first is the one by default."""
+
+_WITH_TOKENIZER = "bleu"
+"""The metric whose name may be followed by a colon and the name of a tokeniser."""
 
 
 def make_metric(name: str, normaliser: Normaliser | None = None) -> Metric:
     """The metric called `name` (see METRICS) over texts that `normaliser` has rewritten, by default as they are.
 
+    ``bleu:zh`` is BLEU of the words that sacrebleu's tokeniser `zh` makes; without a colon it is `13a`.
     Raises SettingError for an unknown name, MissingDependencyError.
     """
-    if name not in _HOMES:
+    kind, colon, tokenizer = name.partition(":")
+    if kind not in _HOMES:
         raise SettingError(f"there is no metric {name!r}; there are {', '.join(METRICS)}")
-    module, cls = _HOMES[name].split(":")
-    return getattr(import_module(module), cls)(normaliser or Normaliser())
+    if colon and kind != _WITH_TOKENIZER:
+        raise SettingError(f"{name!r}: only {_WITH_TOKENIZER} takes a tokeniser; write {kind}")
+    module, cls = _HOMES[kind].split(":")
+    return getattr(import_module(module), cls)(normaliser or Normaliser(), *([tokenizer] if colon else []))
 
 
 def loss(metric: Metric, sums: np.ndarray) -> np.ndarray:

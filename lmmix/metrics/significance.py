@@ -1,0 +1,135 @@
+"""How far a value may be chance: bootstrap intervals, and tests whether one system is better than another.
+
+The formulas and the draws are those of sacrebleu (Koehn 2004 for the bootstrap, Riezler & Maxwell 2005 for approximate
+randomisation), so the same seed gives the same p-values, with one difference: chance that makes exactly the difference
+which was found speaks against the system, too. Error rates are often equal, and a system is not better than itself.
+All of it works on the statistics of single sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmmix.checks import check_seed
+from lmmix.errors import InputError, SettingError
+from lmmix.metrics.metric import Metric
+
+LEVEL = 0.95
+"""Part of the samples inside an interval."""
+
+SAMPLES, TRIALS = 1000, 10_000
+"""Texts drawn for a bootstrap, and exchanges for a randomisation, by default."""
+
+ROUNDING = 1e-9
+"""Relative difference of differences that is taken for a rounding error."""
+
+_PIECE = 1 << 21
+"""Numbers drawn at a time."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value of a metric, and between which two values 95 % of the samples lie."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison(Interval):
+    """The value of a system minus that of the baseline, and how probable so large a difference is by chance."""
+
+    p: float
+
+
+def confidence_interval(metric: Metric, statistics: np.ndarray, samples: int = SAMPLES, seed: int = 1) -> Interval:
+    """The value of statistics (n, k), and its interval under resampling of sentences.
+
+    Samples without a value, as of empty references only, are passed over. Raises InputError without sentences,
+    SettingError.
+    """
+    values = np.concatenate([metric.value(sums) for (sums,) in _resampled([statistics], samples, seed)])
+    return Interval(float(metric.value(statistics.sum(axis=0))), *_ends(values))
+
+
+def paired_bootstrap(
+    metric: Metric, baseline: np.ndarray, system: np.ndarray, samples: int = SAMPLES, seed: int = 1
+) -> Comparison:
+    """The difference of two systems (n, k) on the same resampled sentences, with a two-sided p-value."""
+    drawn = [
+        metric.value(theirs) - metric.value(sums) for sums, theirs in _resampled([baseline, system], samples, seed)
+    ]
+    differences = np.concatenate(drawn)
+    value = float(metric.value(system.sum(axis=0)) - metric.value(baseline.sum(axis=0)))
+    distances = np.abs(differences[~np.isnan(differences)])
+    centred = distances - (distances.mean() if len(distances) else 0.0)
+    return Comparison(value, *_ends(differences), _p_value(centred, value))
+
+
+def paired_randomisation(
+    metric: Metric, baseline: np.ndarray, system: np.ndarray, trials: int = TRIALS, seed: int = 1
+) -> float:
+    """The two-sided p-value of the difference of two systems (n, k), whose outputs are exchanged at random."""
+    _check([baseline, system], trials, seed)
+    rng = np.random.default_rng(seed)
+    both = baseline.sum(axis=0) + system.sum(axis=0)
+    distances = []
+    # Numbers of exchanges are multiples of 32: so many bits are drawn together.
+    for count in _pieces(trials, len(baseline), 32):
+        kept = rng.integers(0, 2, (count, len(baseline)), dtype=bool)
+        sums = system.sum(axis=0) + kept @ (baseline - system)
+        distances.append(np.abs(metric.value(sums) - metric.value(both - sums)))
+    value = float(metric.value(system.sum(axis=0)) - metric.value(baseline.sum(axis=0)))
+    return _p_value(np.concatenate(distances), value)
+
+
+def _resampled(systems: list[np.ndarray], samples: int, seed: int) -> Iterator[list[np.ndarray]]:
+    """Sums (s, k) of resampled sentences, the same ones of each system, in pieces of `samples` in all."""
+    _check(systems, samples, seed)
+    rng = np.random.default_rng(seed)
+    n = len(systems[0])
+    for count in _pieces(samples, n, 1):
+        drawn = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
+        yield [times @ statistics for statistics in systems]
+
+
+def _check(systems: list[np.ndarray], samples: int, seed: int) -> None:
+    n = len(systems[0])
+    if not n:
+        raise InputError("there are no sentences to draw from")
+    if any(len(statistics) != n for statistics in systems):
+        sizes = ", ".join(str(len(one)) for one in systems)
+        raise InputError(f"the systems have {sizes} sentences; they must be the same ones")
+    if samples < 1:
+        raise SettingError(f"samples is {samples}; it must be 1 or more")
+    check_seed(seed)
+
+
+def _pieces(total: int, width: int, multiple: int) -> Iterator[int]:
+    """Numbers of rows of `width` that make up `total`, each a multiple but the last."""
+    step = max(1, _PIECE // (width * multiple)) * multiple
+    for done in range(0, total, step):
+        yield min(step, total - done)
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """What is left when the same number of values goes below and above."""
+    known = np.sort(values[~np.isnan(values)])
+    if not len(known):
+        return float("nan"), float("nan")
+    cut = int(len(known) * (1.0 - LEVEL) / 2.0 + 1e-9)
+    return float(known[cut]), float(known[-1 - cut])
+
+
+def _p_value(distances: np.ndarray, value: float) -> float:
+    """How often chance makes a difference as large as `value`; never 0 (Noreen 1989)."""
+    known = distances[~np.isnan(distances)]
+    if np.isnan(value):
+        return float("nan")
+    # Differences that are equal but for rounding count as equal.
+    return (int((known >= abs(value) * (1.0 - ROUNDING)).sum()) + 1) / (len(known) + 1)
