@@ -142,10 +142,13 @@ def read_line_chunks(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator
             yield rest if rest.endswith(b"\n") else rest + b"\n"
 
 
-def read_text_lines(path: PathLike) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of a UTF-8 file; raises InputError at the first bad byte."""
+def read_text_lines(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without its end) of a UTF-8 file; raises InputError at the first bad byte.
+
+    Many files that are read at the same time need small chunks.
+    """
     number = 0
-    for chunk in read_line_chunks(path):
+    for chunk in read_line_chunks(path, chunk_bytes):
         text = decode_utf8(chunk, path, number + 1)
         for line in text.split("\n")[:-1]:
             number += 1

@@ -41,7 +41,7 @@ def _record(line: str, where: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise FormatError(f"{where}:{error.colno}: not valid JSON: {error.msg}") from None
     if "\\ud" in line.lower():
-        _refuse_half_characters(record, where)
+        refuse_half_characters(record, where)
     if not isinstance(record, dict) or not isinstance(record.get("id"), (str, int)) or isinstance(record["id"], bool):
         raise FormatError(f'{where}: not an object with an "id"')
     if not isinstance(record.get("hyps"), list):
@@ -49,7 +49,8 @@ def _record(line: str, where: str) -> dict[str, Any]:
     return record
 
 
-def _refuse_half_characters(record: Any, where: str) -> None:
+def refuse_half_characters(record: Any, where: str) -> None:
+    """Raise FormatError if a text in a value read from JSON is not Unicode."""
     try:
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -32,6 +32,10 @@ class Format:
 
 FORMATS = {
     "jsonl": Format("lmmix.nbest.formats.jsonl"),
+    "hyporadise": Format("lmmix.nbest.formats.hyporadise"),
+    "nemo": Format("lmmix.nbest.formats.nemo", options=("manifest",)),
+    "espnet": Format("lmmix.nbest.formats.espnet"),
+    "kaldi": Format("lmmix.nbest.formats.kaldi", options=("scores",)),
 }
 """All formats, in the order in which a file is tried."""
 
