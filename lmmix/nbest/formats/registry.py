@@ -32,6 +32,9 @@ class Format:
 
 FORMATS = {
     "jsonl": Format("lmmix.nbest.formats.jsonl"),
+    "tsv": Format("lmmix.nbest.formats.tsv"),
+    "moses": Format("lmmix.nbest.formats.moses", refs_by_line=True),
+    "srilm": Format("lmmix.nbest.formats.srilm", options=("scores",)),
 }
 """All formats, in the order in which a file is tried."""
 
