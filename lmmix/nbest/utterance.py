@@ -9,6 +9,25 @@ from typing import Any
 import numpy as np
 
 
+@dataclass(frozen=True)
+class Raw:
+    """A list as its file has it, for the writer of the same format.
+
+    Attributes
+    ----------
+    form : str
+        Name of the format.
+    head : str
+        What stands above the hypotheses.
+    lines : list of n str
+        A line for each hypothesis.
+    """
+
+    form: str
+    head: str
+    lines: list[str]
+
+
 @dataclass
 class Utterance:
     """The hypotheses for one utterance, or one source sentence of a translator.
@@ -28,6 +47,8 @@ class Utterance:
         What else it says of each hypothesis; empty if it says nothing.
     where : str
         ``file:line`` for messages.
+    raw : Raw, optional
+        The lines that hold all this; whoever changes texts or scores must drop them.
     """
 
     id: str
@@ -37,6 +58,7 @@ class Utterance:
     fields: dict[str, Any] = field(default_factory=dict)
     hyp_fields: list[dict[str, Any]] = field(default_factory=list)
     where: str = ""
+    raw: Raw | None = None
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ FORMATS = {
     "nemo": Format("lmmix.nbest.formats.nemo", options=("manifest",)),
     "espnet": Format("lmmix.nbest.formats.espnet"),
     "kaldi": Format("lmmix.nbest.formats.kaldi", options=("scores",)),
+    "tsv": Format("lmmix.nbest.formats.tsv"),
+    "moses": Format("lmmix.nbest.formats.moses", refs_by_line=True),
+    "srilm": Format("lmmix.nbest.formats.srilm", options=("scores",)),
 }
 """All formats, in the order in which a file is tried."""
 
