@@ -247,7 +247,7 @@ def test_limits_hold_and_what_is_fixed_stays(seed, bounds, metric):
 @given(seeds)
 def test_weight_beside_a_fixed_one_is_as_good_as_trying_all(seed):
     problem = random_problem(seed, 2, limits=limits_from((0.5, 0.5), (-np.inf, np.inf)))
-    gamma, surface = loss_surface(problem, np.array([0.5, 0.0]), np.array([0.0, 1.0]))
+    gamma, _ = loss_surface(problem, np.array([0.5, 0.0]), np.array([0.0, 1.0]))
     ends = np.concatenate([[gamma[0] - 1], gamma, [gamma[-1] + 1]]) if len(gamma) else np.array([0.0, 1.0])
     assert line_search(problem, restarts=0).loss == min(
         naive_loss(problem, (0.5, x)) for x in (ends[1:] + ends[:-1]) / 2

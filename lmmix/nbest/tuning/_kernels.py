@@ -55,11 +55,11 @@ def _changes(features, weights, direction, statistics, bounds, gamma, change, su
                 rise = slope[i] - slope[top]
                 if rise > 0.0:
                     at = (offset[top] - offset[i]) / rise
-                    if at < cross:
+                    steeper = over >= 0 and (
+                        slope[i] > slope[over] or (slope[i] == slope[over] and offset[i] > offset[over])
+                    )
+                    if at < cross or (at == cross and steeper):
                         cross, over = at, i
-                    elif at == cross and over >= 0:
-                        if slope[i] > slope[over] or (slope[i] == slope[over] and offset[i] > offset[over]):
-                            over = i
             if over < 0:
                 break
             # Crossings that are one may seem a rounding error apart.
@@ -73,3 +73,31 @@ def _changes(features, weights, direction, statistics, bounds, gamma, change, su
                 n += 1
             top = over
     return n
+
+
+@kernel("void(f8[:,::1], f8[::1], i8[::1], i8[::1], f8, f8[::1], f8[::1], f8[::1], f8[::1])")
+def _mira_pass(features, cost, bounds, order, largest, lower, upper, weights, gathered):
+    """One pass of MIRA over the lists in `order`: changes `weights` (F,), adds those after each list to `gathered`."""
+    for u in order:
+        hope = fear = bounds[u]
+        most_hope = most_fear = -np.inf
+        for i in range(bounds[u], bounds[u + 1]):
+            total = 0.0
+            for f in range(weights.size):
+                total += features[i, f] * weights[f]
+            if total - cost[i] > most_hope:
+                most_hope, hope = total - cost[i], i
+            if total + cost[i] > most_fear:
+                most_fear, fear = total + cost[i], i
+        lacking = cost[fear] - cost[hope]
+        norm = 0.0
+        for f in range(weights.size):
+            ahead = features[hope, f] - features[fear, f]
+            lacking -= ahead * weights[f]
+            norm += ahead * ahead
+        if lacking > 0.0 and norm > 0.0:
+            step = min(largest, lacking / norm)
+            for f in range(weights.size):
+                moved = weights[f] + step * (features[hope, f] - features[fear, f])
+                weights[f] = min(max(moved, lower[f]), upper[f])
+        gathered += weights

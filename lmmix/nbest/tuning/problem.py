@@ -79,7 +79,7 @@ class TuningProblem:
 
     def __post_init__(self) -> None:
         for name, dtype in (("features", np.float64), ("offsets", np.int64), ("statistics", np.float64)):
-            object.__setattr__(self, name, np.require(getattr(self, name), dtype, "CW"))
+            object.__setattr__(self, name, np.require(getattr(self, name), dtype, ["C", "W"]))
 
     @cached_property
     def owner(self) -> np.ndarray:
@@ -113,7 +113,7 @@ class TuningProblem:
     def best(self, weights: np.ndarray) -> np.ndarray:
         """(U,) int64: the hypothesis that the weights (F,) choose in each list, the first of equals."""
         best = np.empty(len(self.offsets) - 1, np.int64)
-        kernels._choose(self.features, np.require(weights, np.float64, "CW"), self.offsets, best)
+        kernels._choose(self.features, np.require(weights, np.float64, ["C", "W"]), self.offsets, best)
         return best
 
     def loss(self, weights: np.ndarray) -> float:
