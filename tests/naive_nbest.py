@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.tuning.problem import TuningProblem
 from lmmix.nbest.utterance import Utterance
 
 
@@ -28,13 +29,43 @@ def naive_best(totals: Sequence[Any]) -> int:
     return next(i for i, total in enumerate(totals) if total == max(totals))
 
 
-def naive_errors(features: np.ndarray, bounds: Sequence[int], errors: Sequence[int], weights: Sequence[float]) -> int:
-    """Errors of the hypotheses that the weighted sum puts first."""
-    count = 0
-    for lo, hi in itertools.pairwise(bounds):
-        totals = [float(np.dot(features[i], weights)) for i in range(lo, hi)]
-        count += int(errors[lo + naive_best(totals)])
-    return count
+class Errors:
+    """A metric like word error rate: the statistics are errors and the length of the reference."""
+
+    name, signature, columns = "errors", "errors", ("errors", "reference")
+    higher_is_better, factor, linear = False, 100.0, True
+
+    def value(self, sums):
+        return sums[..., 0] / sums[..., 1]
+
+    def sentence_loss(self, statistics):
+        return statistics[:, 0]
+
+
+class Precisions:
+    """A metric like BLEU: the statistics are n-grams that match, of 1 to 4 words, n-grams in all, and two lengths."""
+
+    name, signature = "precisions", "precisions"
+    columns = tuple("m1 m2 m3 m4 n1 n2 n3 n4 length reference".split())
+    higher_is_better, factor, linear = True, 1.0, False
+
+    def value(self, sums):
+        precisions = np.log((sums[..., :4] + 0.01) / (sums[..., 4:8] + 0.01)).mean(axis=-1)
+        short = np.minimum(1.0 - (sums[..., 9] + 0.01) / (sums[..., 8] + 0.01), 0.0)
+        return 100.0 * np.exp(precisions + short)
+
+    def sentence_loss(self, statistics):
+        return -self.value(statistics)
+
+
+def naive_loss(problem: TuningProblem, weights: Sequence[float]) -> float:
+    """The loss of the hypotheses that the weighted sum puts first."""
+    chosen = []
+    for lo, hi in itertools.pairwise(problem.offsets):
+        totals = [sum(float(x) * float(w) for x, w in zip(problem.features[i], weights)) for i in range(lo, hi)]
+        chosen.append(problem.statistics[lo + naive_best(totals)])
+    value = float(problem.metric.value(np.sum(chosen, axis=0)))
+    return -value if problem.metric.higher_is_better else value
 
 
 def naive_probes(offset: Sequence[int], slope: Sequence[int], bounds: Sequence[int]) -> list[Fraction]:
@@ -57,13 +88,13 @@ def naive_winners(offset: Sequence[int], slope: Sequence[int], bounds: Sequence[
     return [lo + naive_best(totals[lo:hi]) for lo, hi in itertools.pairwise(bounds)]
 
 
-def naive_fewest_errors_of_the_plane(features: np.ndarray, bounds: Sequence[int], errors: Sequence[int]) -> int:
-    """The fewest errors that any weights of two features reach, ties aside: one try between all angles that matter."""
+def naive_least_loss_of_the_plane(problem: TuningProblem) -> float:
+    """The least loss that any weights of two features reach, ties aside: one try between all angles that matter."""
     angles = set()
-    for lo, hi in itertools.pairwise(bounds):
+    for lo, hi in itertools.pairwise(problem.offsets):
         for i, j in itertools.combinations(range(lo, hi), 2):
-            x, y = features[i] - features[j]
+            x, y = problem.features[i] - problem.features[j]
             angles |= {math.atan2(x, -y) % math.tau, math.atan2(-x, y) % math.tau}
     places = sorted(angles) or [0.0]
     middles = [(left + right) / 2 for left, right in itertools.pairwise([*places, places[0] + math.tau])]
-    return min(naive_errors(features, bounds, errors, (math.cos(a), math.sin(a))) for a in middles)
+    return min(naive_loss(problem, (math.cos(a), math.sin(a))) for a in middles)

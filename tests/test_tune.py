@@ -6,82 +6,129 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from naive_nbest import naive_errors, naive_fewest_errors_of_the_plane, naive_probes, naive_winners
+from naive_nbest import (
+    Errors,
+    Precisions,
+    naive_least_loss_of_the_plane,
+    naive_loss,
+    naive_probes,
+    naive_winners,
+)
 
-from lmmix.errors import SettingError
-from lmmix.nbest import _kernels as kernels
-from lmmix.nbest.tune import error_surface, tune_weights
+from lmmix.nbest.tuning import _kernels as kernels
+from lmmix.nbest.tuning.line_search import line_search, loss_surface
+from lmmix.nbest.tuning.problem import Limits, TuningProblem, no_limits
+from lmmix.nbest.tuning.starts import starts
 
-LAW = settings(deadline=None, derandomize=True)
-FEWER = settings(LAW, max_examples=25)
+LAW = settings(deadline=None, derandomize=True, max_examples=60)
+FEWER = settings(LAW, max_examples=20)
+METRICS = {"errors": Errors(), "precisions": Precisions()}
 small = st.integers(-3, 3)
 # Few different numbers: many equal slopes, equal hypotheses and crossings of more than two lines in one point.
 lists_of_lines = st.lists(
     st.lists(st.tuples(small, small, st.integers(0, 3)), min_size=1, max_size=6), min_size=1, max_size=4
 )
+metrics = st.sampled_from(sorted(METRICS))
+seeds = st.integers(0, 10**6)
 
 
-def as_arrays(lists):
-    """(offset, slope, bounds, errors) of lists of lines."""
+def make_problem(features, offsets, statistics, metric="errors", limits=None) -> TuningProblem:
+    features = np.asarray(features, float)
+    names = tuple(f"f{k}" for k in range(features.shape[1]))
+    limits = limits or no_limits(len(names))
+    return TuningProblem(names, features, np.asarray(offsets), np.asarray(statistics, float), METRICS[metric], limits)
+
+
+def errors_of(counts, offsets, length=10):
+    """(H, 2) statistics of `Errors`."""
+    return np.stack([np.asarray(counts, float), np.full(len(counts), length, float)], axis=1)
+
+
+def lines_problem(lists):
+    """Lists of (offset, slope, errors) as a problem with two features."""
     offset, slope, errors = np.array([line for lines in lists for line in lines]).T
-    bounds = np.cumsum([0, *map(len, lists)])
-    return offset.astype(float), slope.astype(float), bounds, np.ascontiguousarray(errors)
+    offsets = np.cumsum([0, *map(len, lists)])
+    return make_problem(np.stack([offset, slope], axis=1), offsets, errors_of(errors, offsets))
+
+
+def random_statistics(rng, metric, offsets):
+    size = int(offsets[-1])
+    if metric == "errors":
+        lengths = np.repeat(rng.integers(1, 9, len(offsets) - 1), np.diff(offsets))
+        return np.stack([rng.integers(0, 4, size), lengths], axis=1)
+    reference = np.repeat(rng.integers(4, 9, len(offsets) - 1), np.diff(offsets))
+    length = np.maximum(reference + rng.integers(-2, 3, size), 4)
+    ngrams = length[:, None] - np.arange(4)
+    return np.column_stack([rng.binomial(ngrams, [0.8, 0.6, 0.4, 0.3]), ngrams, length, reference])
+
+
+def random_problem(seed, n_features, metric="errors", utterances=6, hypotheses=6, limits=None) -> TuningProblem:
+    """No ties between features and many between errors."""
+    rng = np.random.default_rng(seed)
+    offsets = np.cumsum([0, *rng.integers(1, hypotheses + 1, utterances)])
+    features = rng.normal(size=(offsets[-1], n_features)) * rng.uniform(0.1, 100, n_features)
+    return make_problem(features, offsets, random_statistics(rng, metric, offsets), metric, limits)
+
+
+def limits_from(*bounds):
+    lower, upper = np.array(bounds, float).T
+    return Limits(lower, upper)
 
 
 @LAW
 @given(lists_of_lines)
 @example([[(0, 0, 1), (0, 0, 0), (0, 1, 2)], [(1, 1, 0), (0, 2, 1), (2, 0, 2), (0, 3, 0)]])
-def test_error_surface_equals_counting_between_all_crossings(lists):
-    offset, slope, bounds, errors = as_arrays(lists)
-    gamma, surface = error_surface(offset, slope, bounds, errors)
+def test_loss_surface_equals_counting_between_all_crossings(lists):
+    problem = lines_problem(lists)
+    gamma, surface = loss_surface(problem, np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     assert len(surface) == len(gamma) + 1 and np.all(np.diff(gamma) > 0)
-    lines = [(o, s) for one in lists for o, s, _ in one]
-    offsets, slopes = zip(*lines)
-    for probe in naive_probes(offsets, slopes, bounds):
-        winners = naive_winners(offsets, slopes, bounds, probe)
-        assert surface[np.searchsorted(gamma, float(probe))] == errors[winners].sum()
+    offsets, slopes = problem.features.T.astype(int).tolist()
+    for probe in naive_probes(offsets, slopes, problem.offsets):
+        winners = naive_winners(offsets, slopes, problem.offsets, probe)
+        expected = problem.metric.value(problem.statistics[winners].sum(axis=0))
+        assert surface[np.searchsorted(gamma, float(probe))] == expected
 
 
 @LAW
 @given(lists_of_lines.map(lambda lists: lists[:1]))
-def test_envelope_is_made_of_the_winners_from_left_to_right(lists):
-    offset, slope, bounds, _ = as_arrays(lists)
-    order = np.lexsort((np.arange(len(offset)), -offset, slope))
-    line, start = np.empty(len(offset), np.int64), np.empty(len(offset))
-    size = kernels._envelope(offset, slope, order, 0, len(offset), line, start)
-
-    offsets, slopes, _ = zip(*lists[0])
-    winners = [naive_winners(offsets, slopes, bounds, probe)[0] for probe in naive_probes(offsets, slopes, bounds)]
-    assert line[:size].tolist() == list(dict.fromkeys(winners))
-    assert start[0] == -np.inf and np.all(np.diff(start[:size]) > 0)
-    for left, right, place in zip(line, line[1:size], start[1:size]):
+def test_best_hypotheses_change_as_the_winners_from_left_to_right(lists):
+    problem = lines_problem(lists)
+    size = len(problem.features)
+    gamma, change, sums = np.empty(size), np.empty((size, size)), np.empty(size)
+    # Statistics that tell who it is.
+    n = kernels._changes(
+        problem.features, np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.eye(size), problem.offsets, gamma, change, sums
+    )
+    offset, slope = problem.features.T.astype(int).tolist()
+    winners = [
+        naive_winners(offset, slope, problem.offsets, p)[0] for p in naive_probes(offset, slope, problem.offsets)
+    ]
+    line = np.cumsum([sums, *change[:n]], axis=0)
+    assert line.argmax(axis=1).tolist() == list(dict.fromkeys(winners)) and np.all(line.sum(axis=1) == 1)
+    assert np.all(np.diff(gamma[:n]) > 0)
+    for left, right, place in zip(line.argmax(axis=1), line.argmax(axis=1)[1:], gamma[:n]):
         assert offset[left] + place * slope[left] == pytest.approx(offset[right] + place * slope[right])
 
 
 def test_surface_without_a_choice_is_one_number():
-    gamma, surface = error_surface(np.zeros(3), np.zeros(3), np.array([0, 1, 3]), np.array([1, 2, 5]))
-    assert gamma.tolist() == [] and surface.tolist() == [3]
+    problem = make_problem(np.zeros((3, 1)), [0, 1, 3], errors_of([1, 2, 5], None))
+    gamma, surface = loss_surface(problem, np.ones(1), np.ones(1))
+    assert gamma.tolist() == [] and surface.tolist() == [3 / 20]
 
 
-def random_task(seed: int, n_features: int, utterances: int = 6, hypotheses: int = 6):
-    """(features, bounds, errors) with no ties between features and many between errors."""
-    rng = np.random.default_rng(seed)
-    bounds = np.cumsum([0, *rng.integers(1, hypotheses + 1, utterances)])
-    features = rng.normal(size=(bounds[-1], n_features)) * rng.uniform(0.1, 100, n_features)
-    return features, bounds, rng.integers(0, 4, bounds[-1])
-
-
-seeds = st.integers(0, 10**6)
+def test_change_between_equally_good_hypotheses_is_no_step():
+    problem = make_problem([[0.0], [1.0]], [0, 2], errors_of([2, 2], None))
+    assert len(loss_surface(problem, np.ones(1), np.ones(1))[0]) == 0
 
 
 @LAW
-@given(seeds, st.integers(1, 4), st.lists(st.floats(-2, 2), min_size=4, max_size=4))
-def test_tuned_weights_are_never_worse_than_their_start_and_make_the_errors_they_promise(seed, n_features, start):
-    features, bounds, errors = random_task(seed, n_features)
-    start = np.array(start[:n_features])
-    result = tune_weights(features, bounds, errors, start=start, restarts=1)
-    assert result.errors <= naive_errors(features, bounds, errors, start)
-    assert result.errors == naive_errors(features, bounds, errors, result.weights)
+@given(seeds, st.integers(1, 4), metrics)
+def test_tuned_weights_are_never_worse_than_their_start_and_make_the_loss_they_promise(seed, n_features, metric):
+    problem = random_problem(seed, n_features, metric)
+    result = line_search(problem, restarts=1)
+    assert result.loss <= naive_loss(problem, 1.0 / problem.spread) + 1e-12
+    assert result.loss == problem.loss(result.weights)
+    assert result.loss == pytest.approx(naive_loss(problem, result.weights))
     assert np.isfinite(result.weights).all()
 
 
@@ -93,87 +140,124 @@ tied_lists = st.lists(
 
 
 @LAW
-@given(tied_lists, st.sampled_from([(1, 1), (1, 0), (2, -1)]))
-def test_tuned_weights_keep_their_promise_where_hypotheses_tie(lists, start):
-    offset, slope, bounds, errors = as_arrays(lists)
-    features = np.stack([offset, slope], axis=1)
-    result = tune_weights(features, bounds, errors, start=np.array(start, float), restarts=1)
-    assert naive_errors(features, bounds, errors, result.weights) <= naive_errors(features, bounds, errors, start)
+@given(tied_lists, st.booleans())
+def test_tuned_weights_keep_their_promise_where_hypotheses_tie(lists, bounded):
+    problem = lines_problem(lists)
+    if bounded:
+        problem = problem.limited(limits_from((0, 1), (-1, 2)))
+    result = line_search(problem, restarts=1)
+    assert result.loss == problem.loss(result.weights) <= min(map(problem.loss, starts(problem, 1, 1)))
 
 
 @FEWER
-@given(seeds)
-def test_weights_of_two_features_are_as_good_as_trying_all(seed):
-    features, bounds, errors = random_task(seed, 2)
-    result = tune_weights(features, bounds, errors)
-    assert result.errors == naive_fewest_errors_of_the_plane(features, bounds, errors)
+@given(seeds, metrics)
+def test_weights_of_two_features_are_as_good_as_trying_all(seed, metric):
+    problem = random_problem(seed, 2, metric)
+    assert line_search(problem).loss == pytest.approx(naive_least_loss_of_the_plane(problem), rel=1e-12)
 
 
 @FEWER
 @given(seeds, st.integers(1, 4))
 def test_same_seed_gives_the_same_weights(seed, n_features):
-    task = random_task(seed, n_features)
-    one, two = tune_weights(*task, seed=seed), tune_weights(*task, seed=seed)
-    assert one.weights.tolist() == two.weights.tolist() and one.errors == two.errors
+    problem = random_problem(seed, n_features)
+    one, two = line_search(problem, seed=seed), line_search(problem, seed=seed)
+    assert one.weights.tolist() == two.weights.tolist() and one.loss == two.loss
+
+
+def test_threads_do_not_change_the_weights(monkeypatch):
+    problem = random_problem(5, 3, utterances=30)
+    several = line_search(problem, restarts=5)
+    monkeypatch.setattr("lmmix.parallel.thread_count", lambda threads: 1)
+    assert line_search(problem, restarts=5).weights.tolist() == several.weights.tolist()
 
 
 @FEWER
 @given(seeds, st.integers(2, 3), st.sampled_from([1e-6, 0.125, 3.0, 1e6]))
-def test_unit_of_a_feature_does_not_change_the_errors_reached(seed, n_features, scale):
-    features, bounds, errors = random_task(seed, n_features, utterances=12)
-    scaled = features * np.array([scale, *[1.0] * (n_features - 1)])
-    assert tune_weights(scaled, bounds, errors).errors == tune_weights(features, bounds, errors).errors
+def test_unit_of_a_feature_does_not_change_the_loss_reached(seed, n_features, scale):
+    problem = random_problem(seed, n_features, utterances=12)
+    scaled = problem.features * np.array([scale, *[1.0] * (n_features - 1)])
+    other = make_problem(scaled, problem.offsets, problem.statistics)
+    assert line_search(other).loss == line_search(problem).loss
 
 
 @FEWER
 @given(seeds, st.sampled_from([0.0, 0.1, -1e5, 1 / 3]))
-def test_feature_that_never_varies_does_not_change_the_errors_reached(seed, constant):
-    features, bounds, errors = random_task(seed, 2)
-    wider = np.column_stack([features, np.full(len(features), constant)])
-    fewest = naive_fewest_errors_of_the_plane(features, bounds, errors)
-    result = tune_weights(wider, bounds, errors)
-    assert result.errors == fewest
-    assert naive_errors(wider, bounds, errors, result.weights) == fewest
+def test_feature_that_never_varies_gets_no_weight_and_changes_nothing(seed, constant):
+    problem = random_problem(seed, 2)
+    wider = np.column_stack([problem.features, np.full(len(problem.features), constant)])
+    result = line_search(make_problem(wider, problem.offsets, problem.statistics))
+    assert result.loss == naive_least_loss_of_the_plane(problem)
+    assert result.weights[2] == 0
 
 
 @FEWER
 @given(seeds)
 def test_one_feature_alone_counts_upwards_or_downwards(seed):
     # All lines meet where its weight is 0; rounding must not make a place of its own out of that point.
-    features, bounds, errors = random_task(seed, 1)
-    result = tune_weights(features, bounds, errors)
-    assert result.weights[0] != 0
-    assert result.errors == min(naive_errors(features, bounds, errors, [sign]) for sign in (1, -1))
+    problem = random_problem(seed, 1)
+    result = line_search(problem)
+    assert result.weights[0] != 0 or not problem.varies[0]
+    assert result.loss == min(naive_loss(problem, [sign]) for sign in (1, -1))
 
 
 @FEWER
 @given(seeds)
-def test_feature_far_from_zero_does_not_change_the_errors_reached(seed):
+def test_feature_far_from_zero_does_not_change_the_loss_reached(seed):
     # Acoustic scores: large numbers that differ by list, little inside a list.
-    features, bounds, errors = random_task(seed, 2)
-    level = np.repeat(np.random.default_rng(seed).normal(size=len(bounds) - 1) * 1e5, np.diff(bounds))
-    result = tune_weights(np.column_stack([features[:, 0] + level, features[:, 1]]), bounds, errors)
-    assert result.errors == naive_fewest_errors_of_the_plane(features, bounds, errors)
+    problem = random_problem(seed, 2)
+    level = np.random.default_rng(seed).normal(size=len(problem.offsets) - 1) * 1e5
+    far = problem.features + np.stack([level[problem.owner], np.zeros(len(problem.owner))], axis=1)
+    result = line_search(make_problem(far, problem.offsets, problem.statistics))
+    assert result.loss == naive_least_loss_of_the_plane(problem)
+
+
+def test_spread_is_the_typical_deviation_inside_a_list():
+    problem = random_problem(3, 3)
+    lists = [problem.features[lo:hi].std(axis=0) for lo, hi in pairwise(problem.offsets) if hi - lo > 1]
+    assert problem.spread == pytest.approx(np.mean(lists, axis=0))
 
 
 def test_weights_are_scaled_to_a_largest_part_of_one():
-    features, bounds, errors = random_task(3, 3)
-    spread = np.mean([features[lo:hi].std(axis=0) for lo, hi in pairwise(bounds) if hi - lo > 1], axis=0)
-    weights = tune_weights(features, bounds, errors).weights
-    assert np.abs(weights * spread).max() == pytest.approx(1.0)
+    problem = random_problem(3, 3)
+    assert np.abs(line_search(problem).weights * problem.spread).max() == pytest.approx(1.0)
 
 
-def test_lists_of_one_hypothesis_have_their_errors_whatever_the_weights():
-    result = tune_weights(np.array([[1.0], [-2.0]]), np.array([0, 1, 2]), np.array([3, 4]))
-    assert result.errors == 7 and np.isfinite(result.weights).all()
+def test_lists_of_one_hypothesis_have_their_loss_whatever_the_weights():
+    result = line_search(make_problem([[1.0], [-2.0]], [0, 1, 2], errors_of([3, 4], None)))
+    assert result.loss == 7 / 20 and result.weights.tolist() == [0.0]
 
 
-def test_start_at_zero_weights_can_be_left():
-    features = np.array([[0.0, 1.0], [1.0, 0.0]])
-    result = tune_weights(features, np.array([0, 2]), np.array([1, 0]), start=np.zeros(2), restarts=0)
-    assert result.errors == 0
+some_limits = st.sampled_from(
+    [(-np.inf, np.inf), (0, np.inf), (-np.inf, 0), (0, 1), (-0.5, 2), (0.3, 0.3), (0, 0), (-2, -1)]
+)
 
 
-def test_negative_restarts_are_refused():
-    with pytest.raises(SettingError, match="restarts is -1"):
-        tune_weights(np.ones((1, 1)), np.array([0, 1]), np.array([0]), restarts=-1)
+@LAW
+@given(seeds, st.lists(some_limits, min_size=3, max_size=3), metrics)
+def test_limits_hold_and_what_is_fixed_stays(seed, bounds, metric):
+    problem = random_problem(seed, 3, metric, limits=limits_from(*bounds))
+    for point in starts(problem, 5, seed):
+        assert np.all((problem.limits.lower <= point) & (point <= problem.limits.upper))
+    result = line_search(problem, restarts=2, seed=seed)
+    assert np.all((problem.limits.lower <= result.weights) & (result.weights <= problem.limits.upper))
+    assert result.loss == problem.loss(result.weights)
+
+
+@FEWER
+@given(seeds)
+def test_weight_beside_a_fixed_one_is_as_good_as_trying_all(seed):
+    problem = random_problem(seed, 2, limits=limits_from((0.5, 0.5), (-np.inf, np.inf)))
+    gamma, _ = loss_surface(problem, np.array([0.5, 0.0]), np.array([0.0, 1.0]))
+    ends = np.concatenate([[gamma[0] - 1], gamma, [gamma[-1] + 1]]) if len(gamma) else np.array([0.0, 1.0])
+    assert line_search(problem, restarts=0).loss == min(
+        naive_loss(problem, (0.5, x)) for x in (ends[1:] + ends[:-1]) / 2
+    )
+
+
+@FEWER
+@given(seeds)
+def test_positive_weights_are_as_good_as_the_best_of_the_quadrant(seed):
+    problem = random_problem(seed, 2, limits=limits_from((0, np.inf), (0, np.inf)))
+    angles = np.linspace(0, np.pi / 2, 200)[1:-1]
+    tried = [problem.loss(np.array([np.cos(a), np.sin(a)]) / problem.spread) for a in angles]
+    assert line_search(problem).loss <= min(tried)

@@ -1,4 +1,4 @@
-"""Kernels of tuning: the upper envelopes of the hypotheses along a line through weight space."""
+"""Kernels of tuning: what weights choose, what changes along a line through weight space, and MIRA's updates."""
 
 from __future__ import annotations
 
@@ -7,50 +7,97 @@ import numpy as np
 from lmmix.parallel import kernel
 
 
-@kernel("i8(f8[::1], f8[::1], i8[::1], i8, i8, i8[::1], f8[::1])")
-def _envelope(offset, slope, order, lo, hi, line, start):
-    """Upper envelope of the lines offset + γ · slope of the hypotheses lo…hi; returns its number of pieces.
-
-    `order` holds the hypotheses by ascending slope, then descending offset, then rank. Piece p belongs to the
-    hypothesis line[p] and begins at γ = start[p]; the first begins at −∞.
-    """
-    size = 0
-    for k in range(lo, hi):
-        i = order[k]
-        if size and slope[line[size - 1]] == slope[i]:
-            continue
-        begin = -np.inf
-        while size:
-            top = line[size - 1]
-            begin = (offset[top] - offset[i]) / (slope[i] - slope[top])
-            if begin > start[size - 1]:
-                break
-            size -= 1
-            begin = -np.inf
-        line[size] = i
-        start[size] = begin
-        size += 1
-    return size
+@kernel("void(f8[:,::1], f8[::1], i8[::1], i8[::1])")
+def _choose(features, weights, bounds, best):
+    """best[u] becomes the hypothesis with the highest features @ weights in list u, the first of equals."""
+    for u in range(bounds.size - 1):
+        highest = -np.inf
+        best[u] = bounds[u]
+        for i in range(bounds[u], bounds[u + 1]):
+            total = 0.0
+            for f in range(weights.size):
+                total += features[i, f] * weights[f]
+            if total > highest:
+                highest = total
+                best[u] = i
 
 
-@kernel("i8(f8[::1], f8[::1], i8[::1], i8[::1], i8[::1], f8[::1], i8[::1], i8[::1])")
-def _changes(offset, slope, order, bounds, first, gamma, before, after):
-    """Where the best hypotheses change along γ: at gamma[b] from before[b] to after[b]; returns how often.
+@kernel("i8(f8[:,::1], f8[::1], f8[::1], f8[:,::1], i8[::1], f8[::1], f8[:,::1], f8[::1])")
+def _changes(features, weights, direction, statistics, bounds, gamma, change, sums):
+    """How the statistics of the best hypotheses change with γ under weights + γ · direction; returns how often.
 
-    `first` (U,) becomes the best hypotheses at γ = −∞. Changes come utterance by utterance, not sorted.
+    sums (k,) becomes their sum at γ = −∞; at gamma[c] it changes by change[c]. Changes come list by list. The upper
+    envelope of a list's lines is walked from left to right: the next piece is the steeper line that crosses first, of
+    those that cross there the steepest. Few lines ever are on top, so this is quicker than sorting them by slope.
     """
     largest = 0
     for u in range(bounds.size - 1):
         largest = max(largest, bounds[u + 1] - bounds[u])
-    line = np.empty(largest, np.int64)
-    start = np.empty(largest)
-    changes = 0
+    offset, slope = np.empty(largest), np.empty(largest)
+    n = 0
+    sums[:] = 0.0
     for u in range(bounds.size - 1):
-        size = _envelope(offset, slope, order, bounds[u], bounds[u + 1], line, start)
-        first[u] = line[0]
-        for p in range(1, size):
-            gamma[changes] = start[p]
-            before[changes] = line[p - 1]
-            after[changes] = line[p]
-            changes += 1
-    return changes
+        lo, size = bounds[u], bounds[u + 1] - bounds[u]
+        top = 0
+        for i in range(size):
+            offset[i] = slope[i] = 0.0
+            for f in range(weights.size):
+                offset[i] += features[lo + i, f] * weights[f]
+                slope[i] += features[lo + i, f] * direction[f]
+            if slope[i] < slope[top] or (slope[i] == slope[top] and offset[i] > offset[top]):
+                top = i
+        sums += statistics[lo + top]
+        place = -np.inf
+        while True:
+            cross = np.inf
+            over = -1
+            for i in range(size):
+                rise = slope[i] - slope[top]
+                if rise > 0.0:
+                    at = (offset[top] - offset[i]) / rise
+                    steeper = over >= 0 and (
+                        slope[i] > slope[over] or (slope[i] == slope[over] and offset[i] > offset[over])
+                    )
+                    if at < cross or (at == cross and steeper):
+                        cross, over = at, i
+            if over < 0:
+                break
+            # Crossings that are one may seem a rounding error apart.
+            place = max(place, cross)
+            differs = False
+            for s in range(sums.size):
+                change[n, s] = statistics[lo + over, s] - statistics[lo + top, s]
+                differs |= change[n, s] != 0.0
+            if differs:
+                gamma[n] = place
+                n += 1
+            top = over
+    return n
+
+
+@kernel("void(f8[:,::1], f8[::1], i8[::1], i8[::1], f8, f8[::1], f8[::1], f8[::1], f8[::1])")
+def _mira_pass(features, cost, bounds, order, largest, lower, upper, weights, gathered):
+    """One pass of MIRA over the lists in `order`: changes `weights` (F,), adds those after each list to `gathered`."""
+    for u in order:
+        hope = fear = bounds[u]
+        most_hope = most_fear = -np.inf
+        for i in range(bounds[u], bounds[u + 1]):
+            total = 0.0
+            for f in range(weights.size):
+                total += features[i, f] * weights[f]
+            if total - cost[i] > most_hope:
+                most_hope, hope = total - cost[i], i
+            if total + cost[i] > most_fear:
+                most_fear, fear = total + cost[i], i
+        lacking = cost[fear] - cost[hope]
+        norm = 0.0
+        for f in range(weights.size):
+            ahead = features[hope, f] - features[fear, f]
+            lacking -= ahead * weights[f]
+            norm += ahead * ahead
+        if lacking > 0.0 and norm > 0.0:
+            step = min(largest, lacking / norm)
+            for f in range(weights.size):
+                moved = weights[f] + step * (features[hope, f] - features[fear, f])
+                weights[f] = min(max(moved, lower[f]), upper[f])
+        gathered += weights

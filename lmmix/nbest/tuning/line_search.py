@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
-from lmmix.errors import SettingError
 from lmmix.metrics.metric import loss
 from lmmix.nbest.tuning import _kernels as kernels
 from lmmix.nbest.tuning.problem import TuneResult, TuningProblem
+from lmmix.nbest.tuning.starts import starts
+from lmmix.parallel import thread_map
 from lmmix.progress import task
 
 ROUNDING = 1e-9
@@ -21,7 +20,8 @@ def line_search(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) ->
 
     From weights with which every feature counts the same in a typical list, and from random points, weights move
     along every axis and along random directions, each time to the exact minimum on that line, until nothing
-    improves. The weights are scaled so that the largest part that a feature has in a typical list is 1.
+    improves. Where limits allow it, weights are scaled so that the largest part that a feature has in a typical list
+    is 1.
 
     Parameters
     ----------
@@ -29,65 +29,67 @@ def line_search(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) ->
     restarts : int
         Random starts besides the given one.
     seed : int
-
-    Raises SettingError.
     """
-    if restarts < 0:
-        raise SettingError(f"restarts is {restarts}; it must be 0 or more")
-    if seed < 0:
-        raise SettingError(f"seed is {seed}; it must be 0 or more")
-    spread = _spread(problem)
-    scaled = TuningProblem(
-        problem.names, problem.features / spread, problem.offsets, problem.statistics, problem.metric, problem.limits
-    )
-    rng = np.random.default_rng(seed)
-    size = len(problem.names)
-    found = []
-    with task("tuning", restarts + 1) as advance:
-        for point in [np.ones(size), *rng.normal(size=(restarts, size))]:
-            found.append(_descend(scaled, point, rng))
+    # Each start has random numbers of its own, so it does not matter which thread takes it.
+    points = list(enumerate(starts(problem, restarts, seed)))
+    with task("tuning", len(points)) as advance:
+
+        def search(start: tuple[int, np.ndarray]) -> TuneResult:
+            number, point = start
+            found = descend(problem, point, np.random.default_rng([seed, number]))
             advance(1)
-    best = min(found, key=lambda result: result.loss)
-    weights = best.weights / max(float(np.abs(best.weights).max()), 1e-300) / spread
-    return TuneResult(weights, best.loss)
+            return found
+
+        return min(thread_map(search, points, None), key=lambda result: result.loss)
 
 
-def _spread(problem: TuningProblem) -> np.ndarray:
-    """(F,) typical standard deviation of each feature inside a list; 1 where it never varies."""
-    lists = [problem.features[lo:hi].std(axis=0) for lo, hi in pairwise(problem.offsets) if hi - lo > 1]
-    spread = np.mean(lists, axis=0) if lists else np.ones(len(problem.names))
-    return np.where(spread > 0, spread, 1.0)
-
-
-def _descend(problem: TuningProblem, weights: np.ndarray, rng: np.random.Generator) -> TuneResult:
-    """Line searches until a full round over the axes and as many random directions brings nothing."""
+def descend(problem: TuningProblem, weights: np.ndarray, rng: np.random.Generator) -> TuneResult:
+    """Line searches from allowed `weights` (F,) until a round over the axes and random directions brings nothing."""
     now = problem.loss(weights)
     improved = True
     while improved:
         improved = False
-        size = len(weights)
-        for direction in np.concatenate([np.eye(size), rng.normal(size=(size, size))]):
-            candidate = weights + _best_step(problem, weights, direction) * direction
-            candidate /= max(float(np.abs(candidate).max()), 1e-300)
+        for direction in _directions(problem, rng):
+            step, promised = _best_step(problem, weights, direction)
+            if not promised < now:
+                continue
+            candidate = _scaled(problem, problem.limits.clipped(weights + step * direction))
             reached = problem.loss(candidate)
             if reached < now:
                 weights, now, improved = candidate, reached, True
     return TuneResult(weights, now)
 
 
-def _best_step(problem: TuningProblem, weights: np.ndarray, direction: np.ndarray) -> float:
-    """The γ in the middle of the widest stretch with the least loss of weights + γ · direction."""
+def _directions(problem: TuningProblem, rng: np.random.Generator) -> np.ndarray:
+    """(2 M, F): the axes of the M weights that may move and as many random directions, in units of the features."""
+    axes = np.eye(len(problem.names))[problem.movable]
+    return np.concatenate([axes, rng.normal(size=axes.shape) * problem.movable]) / problem.spread
+
+
+def _scaled(problem: TuningProblem, weights: np.ndarray) -> np.ndarray:
+    """The weights with a largest part of 1, if they may be scaled."""
+    if not problem.limits.scalable:
+        return weights
+    return weights / max(float(np.abs(weights * problem.spread).max()), 1e-300)
+
+
+def _best_step(problem: TuningProblem, weights: np.ndarray, direction: np.ndarray) -> tuple[float, float]:
+    """The γ in the middle of the widest allowed stretch with the least loss of weights + γ · direction; that loss."""
     gamma, surface = loss_surface(problem, weights, direction)
+    low, high = problem.limits.span(weights, direction)
     if not len(gamma):
-        return 0.0
+        return 0.0, float(surface[0])
     # Stretches that reach to infinity end one unit behind the last step.
-    edges = np.concatenate([[gamma[0] - 1.0], gamma, [gamma[-1] + 1.0]])
+    edges = np.concatenate([[max(gamma[0] - 1.0, low)], gamma, [min(gamma[-1] + 1.0, high)]])
+    edges = np.clip(edges, low, high)
     width = np.diff(edges)
     # Lines that meet in one point may seem to meet in several, a rounding error apart.
     real = np.flatnonzero(width > ROUNDING * (1.0 + np.abs(edges[1:])))
+    if not len(real):
+        return 0.0, np.inf
     best = real[surface[real] == surface[real].min()]
     widest = best[int(np.argmax(width[best]))]
-    return float(edges[widest] + edges[widest + 1]) / 2.0
+    return float(edges[widest] + edges[widest + 1]) / 2.0, float(surface[widest])
 
 
 def loss_surface(problem: TuningProblem, weights: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,17 +97,12 @@ def loss_surface(problem: TuningProblem, weights: np.ndarray, direction: np.ndar
 
     Returns (γ of the steps, ascending, (n,); loss before, between and behind them, (n + 1,)).
     """
-    offset, slope = problem.features @ weights, problem.features @ direction
-    order = np.lexsort((np.arange(len(offset)), -offset, slope, problem.owner))
-    first = np.empty(len(problem.offsets) - 1, np.int64)
-    gamma = np.empty(len(offset))
-    before, after = np.empty(len(offset), np.int64), np.empty(len(offset), np.int64)
-    n = kernels._changes(offset, slope, order, problem.offsets, first, gamma, before, after)
+    size, width = problem.statistics.shape
+    gamma, change, sums = np.empty(size), np.empty((size, width)), np.empty(width)
+    n = kernels._changes(problem.features, weights, direction, problem.statistics, problem.offsets, gamma, change, sums)
     ascending = np.argsort(gamma[:n], kind="stable")
     where = gamma[:n][ascending]
-    change = (problem.statistics[after[:n]] - problem.statistics[before[:n]])[ascending]
-    sums = problem.statistics[first].sum(axis=0) + np.cumsum(change, axis=0)
     # Changes at the same place are one step.
     last = np.append(where[1:] != where[:-1], True)[:n]
-    sums = np.concatenate([problem.statistics[first].sum(axis=0)[None], sums[last]])
-    return where[last], loss(problem.metric, sums)
+    after = sums + np.cumsum(change[:n][ascending], axis=0)[last]
+    return where[last], loss(problem.metric, np.concatenate([sums[None], after]))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from lmmix.errors import SettingError
 from lmmix.metrics.metric import Metric, loss
 from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.tuning import _kernels as kernels
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Limits:
         """The nearest weights that are allowed."""
         return np.clip(weights, self.lower, self.upper)
 
+    def span(self, weights: np.ndarray, direction: np.ndarray) -> tuple[float, float]:
+        """The least and the largest γ for which weights + γ · direction is allowed; `weights` is."""
+        moved = direction != 0
+        ends = np.stack([self.lower - weights, self.upper - weights])[:, moved] / direction[moved]
+        return float(ends.min(axis=0).max(initial=-np.inf)), float(ends.max(axis=0).min(initial=np.inf))
+
 
 def no_limits(features: int) -> Limits:
     """Any weight for each of F features."""
@@ -71,19 +77,52 @@ class TuningProblem:
     metric: Metric
     limits: Limits
 
+    def __post_init__(self) -> None:
+        for name, dtype in (("features", np.float64), ("offsets", np.int64), ("statistics", np.float64)):
+            object.__setattr__(self, name, np.require(getattr(self, name), dtype, ["C", "W"]))
+
     @cached_property
     def owner(self) -> np.ndarray:
         """(H,) int64: the utterance of each hypothesis."""
         return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
+    @cached_property
+    def varies(self) -> np.ndarray:
+        """(F,) bool: whether the feature differs inside any list; nothing can be said of the weight of others."""
+        starts = self.offsets[:-1]
+        spans = np.maximum.reduceat(self.features, starts) - np.minimum.reduceat(self.features, starts)
+        return np.any(spans > 0, axis=0)
+
+    @cached_property
+    def movable(self) -> np.ndarray:
+        """(F,) bool: weights that are to be found."""
+        return self.limits.free & self.varies
+
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """(F,) typical standard deviation of each feature inside a list; 1 where it never varies.
+
+        A weight times it is the *part* of the feature, a number without unit.
+        """
+        starts, sizes = self.offsets[:-1], np.diff(self.offsets)[:, None]
+        means = np.add.reduceat(self.features, starts) / sizes
+        variances = np.add.reduceat((self.features - means[self.owner]) ** 2, starts) / sizes
+        typical = np.sqrt(variances).sum(axis=0) / max(int((sizes > 1).sum()), 1)
+        return np.where(self.varies, typical, 1.0)
+
     def best(self, weights: np.ndarray) -> np.ndarray:
         """(U,) int64: the hypothesis that the weights (F,) choose in each list, the first of equals."""
-        total = self.features @ weights
-        return np.array([lo + int(np.argmax(total[lo:hi])) for lo, hi in pairwise(self.offsets)], np.int64)
+        best = np.empty(len(self.offsets) - 1, np.int64)
+        kernels._choose(self.features, np.require(weights, np.float64, ["C", "W"]), self.offsets, best)
+        return best
 
     def loss(self, weights: np.ndarray) -> float:
         """The loss of the hypotheses that the weights (F,) choose."""
         return float(loss(self.metric, self.statistics[self.best(weights)].sum(axis=0)))
+
+    def limited(self, limits: Limits) -> TuningProblem:
+        """The same problem with other limits."""
+        return replace(self, limits=limits)
 
     def part(self, utterances: np.ndarray) -> TuningProblem:
         """The problem of some utterances only: indices, ascending."""

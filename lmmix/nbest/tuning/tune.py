@@ -11,6 +11,9 @@ from lmmix.nbest.tuning.problem import Limits, TuneResult, TuningProblem, no_lim
 
 METHODS = {
     "mert": "lmmix.nbest.tuning.line_search:line_search",
+    "expected": "lmmix.nbest.tuning.expected:expected",
+    "pro": "lmmix.nbest.tuning.pro:pro",
+    "mira": "lmmix.nbest.tuning.mira:mira",
 }
 """Ways to find weights by name: functions of a problem, restarts and seed."""
 

@@ -1,0 +1,67 @@
+"""What the smooth ways of tuning share: parts in place of weights, the metric's derivative, and a minimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lmmix.metrics.metric import Metric, loss
+from lmmix.nbest.tuning.problem import TuneResult, TuningProblem
+
+PRIOR = 1e-4
+"""Weight of the squared parts beside an objective between 0 and 1: where lists can be told apart without error, weights
+would grow for ever; this ends it at parts of about ten, where the posteriors are certain."""
+
+STEP = 1e-5
+"""Relative step of numerical derivatives."""
+
+ITERATIONS = 500
+"""Most iterations of L-BFGS."""
+
+Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+def parts(problem: TuningProblem) -> np.ndarray:
+    """(H, F) features divided by their spread, so that nothing depends on their units."""
+    return np.ascontiguousarray(problem.features / problem.spread)
+
+
+def derivative(metric: Metric, sums: np.ndarray) -> np.ndarray:
+    """(k,) how the loss changes with each of the sums (k,): central differences; 0 for a sum of 0.
+
+    A sum of 0 is one of zeros, so its derivative is multiplied with zeros anyway.
+    """
+    steps = STEP * np.abs(sums)
+    moved = np.diag(steps)
+    change = loss(metric, sums + moved) - loss(metric, sums - moved)
+    return np.divide(change, 2 * steps, out=np.zeros_like(sums), where=steps > 0)
+
+
+def minimised(problem: TuningProblem, function: Function, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights (F,) in a minimum of `function` plus the prior, from allowed `weights`, by L-BFGS-B; the value there.
+
+    `function` gives value and gradient at parts (F,), weights times spread.
+    """
+    from scipy.optimize import minimize
+
+    def with_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = function(theta)
+        return value + PRIOR / 2 * float(theta @ theta), gradient + PRIOR * theta
+
+    limits = problem.limits
+    bounds = np.stack([limits.lower * problem.spread, limits.upper * problem.spread], axis=1)
+    found = minimize(
+        with_prior,
+        weights * problem.spread,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": ITERATIONS, "ftol": 1e-12, "gtol": 1e-7},
+    )
+    return limits.clipped(found.x / problem.spread), float(found.fun)
+
+
+def result_of(problem: TuningProblem, weights: np.ndarray) -> TuneResult:
+    """Weights (F,) and the loss of what they choose."""
+    return TuneResult(weights, problem.loss(weights))
