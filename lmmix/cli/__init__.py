@@ -29,6 +29,7 @@ COMMANDS = {
     "ppl": "perplexity of a model on texts",
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
+    "rover": "join n-best lists of several systems, vote on words",
     "convert": "a model into another file format",
     "prune": "a smaller n-gram model, by relative entropy",
     "info": "what a file holds",

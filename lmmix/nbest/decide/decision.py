@@ -10,6 +10,7 @@ import numpy as np
 
 from lmmix.errors import SettingError
 from lmmix.nbest.decide.pairwise import LOSSES
+from lmmix.nbest.decide.posteriors import check_temperature
 from lmmix.nbest.lists import NbestLists
 
 
@@ -34,8 +35,7 @@ class DecisionSettings:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise SettingError(f"there is no rule {self.rule!r} to decide by; there are {', '.join(RULES)}")
-        if not 0 < self.temperature < np.inf:
-            raise SettingError(f"temperature is {self.temperature}; it must be above 0")
+        check_temperature(self.temperature)
         if self.loss not in LOSSES:
             raise SettingError(f"there is no risk of {self.loss!r}; there are {', '.join(LOSSES)}")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lmmix.nbest.decide.shared_ngrams import Shared, shared_ngrams
+from lmmix.nbest.decide.shared_ngrams import shared_ngrams
 
 BLEU_ORDER, CHRF_ORDER = 4, 6
 BETA = 2
@@ -41,11 +41,12 @@ def bleu_loss(candidates: Sequence[Sequence[str]], references: Sequence[Sequence
     tokenize = Tokenizer13a()
     texts = [tokenize(" ".join(words)).split() for words in (*candidates, *references)]
     shared = shared_ngrams(texts[: len(candidates)], texts[len(candidates) :], BLEU_ORDER)
-    score, orders, doubling = np.zeros(shared[0].matches.shape), np.zeros(shared[0].matches.shape), 1.0
+    shape = shared[0].matches.shape
+    score, orders, doubling = np.zeros(shape), np.zeros(shape), np.ones(shape)
     for one in shared:
-        there = np.broadcast_to(one.candidates[:, None] > 0, score.shape)
+        there = np.broadcast_to(one.candidates[:, None] > 0, shape)
         missed = there & (one.matches == 0)
-        doubling = doubling * np.where(missed, 2.0, 1.0)
+        doubling *= np.where(missed, 2.0, 1.0)
         counted = np.where(missed, 1.0 / doubling, one.matches)
         score += np.where(there, np.log(np.where(there, counted, 1.0) / np.maximum(one.candidates, 1)[:, None]), 0.0)
         orders += there

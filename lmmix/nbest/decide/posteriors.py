@@ -7,10 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lmmix.errors import SettingError
 from lmmix.vocab import words_of
 
 HEARD = 0.999
 """Hypotheses have a say in the order of their posteriors until these add up to this share; the others have none."""
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise SettingError unless posteriors can have this temperature."""
+    if not 0 < temperature < np.inf:
+        raise SettingError(f"temperature is {temperature}; it must be above 0")
 
 
 def posteriors(total: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
