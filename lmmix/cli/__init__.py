@@ -30,6 +30,7 @@ COMMANDS = {
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
     "folds": "texts of references for models that are tuned on the same lists",
+    "rover": "join n-best lists of several systems, vote on words",
     "convert": "a model into another file format",
     "prune": "a smaller n-gram model, by relative entropy",
     "info": "what a file holds",

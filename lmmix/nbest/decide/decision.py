@@ -9,6 +9,8 @@ from importlib import import_module
 import numpy as np
 
 from lmmix.errors import SettingError
+from lmmix.nbest.decide.pairwise import LOSSES
+from lmmix.nbest.decide.posteriors import check_temperature
 from lmmix.nbest.lists import NbestLists
 
 
@@ -23,7 +25,7 @@ class DecisionSettings:
     temperature : float
         Posteriors are ∝ exp(total / temperature); only for rules that use them.
     loss : str
-        The metric of which minimum Bayes risk expects the least loss.
+        The metric of which minimum Bayes risk expects the least loss (see `pairwise.LOSSES`).
     """
 
     rule: str = "best"
@@ -33,8 +35,9 @@ class DecisionSettings:
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise SettingError(f"there is no rule {self.rule!r} to decide by; there are {', '.join(RULES)}")
-        if not 0 < self.temperature < np.inf:
-            raise SettingError(f"temperature is {self.temperature}; it must be above 0")
+        check_temperature(self.temperature)
+        if self.loss not in LOSSES:
+            raise SettingError(f"there is no risk of {self.loss!r}; there are {', '.join(LOSSES)}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Decision:
 
 RULES = {
     "best": "lmmix.nbest.decide.highest:highest",
+    "mbr": "lmmix.nbest.decide.mbr:mbr",
+    "vote": "lmmix.nbest.decide.voting:vote",
 }
 """Rules by name; each is a function of lists, totals (H,) and settings."""
 
