@@ -41,12 +41,15 @@ def _print_weights(report: RescoreReport) -> None:
 def _print_scores(report: RescoreReport) -> None:
     rows = []
     for name, scores in report.scores.items():
-        values = scores.values()
-        rows.append(
-            [name, *(f"{scores.metric.factor * values[what]:.2f}" for what in ("first", "", "oracle", "worst"))]
+        values = {what: f"{scores.metric.factor * value:.2f}" for what, value in scores.values().items()}
+        gain = scores.difference
+        difference = "{:+.2f} [{:+.2f}, {:+.2f}]".format(
+            *(scores.metric.factor * value for value in (gain.value, gain.low, gain.high))
         )
-    click.echo("\non the lists that the weights were tuned on:" if report.tuned else "\nwith these weights:")
-    print_table(["", "first-best", "rescored", "oracle", "worst"], rows)
+        rows.append([name, values["first"], values[""], difference, f"{gain.p:.3f}", values["oracle"], values["worst"]])
+    where = "on the lists that the weights were tuned on:" if report.tuned else "with these weights:"
+    click.echo(f"\n{where}")
+    print_table(["", "first-best", "rescored", "difference [95 %]", "p", "oracle", "worst"], rows)
 
 
 def _print_change(what: str, change: Change) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from lmmix.metrics.metric import Metric
+from lmmix.metrics.significance import Comparison, Interval, confidence_interval, paired_bootstrap
 from lmmix.nbest.decide.decision import Decision
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.oracle import extreme
@@ -30,6 +32,16 @@ class Scores:
     chosen: np.ndarray
     oracle: np.ndarray
     worst: np.ndarray
+
+    @cached_property
+    def interval(self) -> Interval:
+        """The value of the chosen texts, and how far it may be chance."""
+        return confidence_interval(self.metric, self.chosen)
+
+    @cached_property
+    def difference(self) -> Comparison:
+        """The value of the chosen texts minus that of the recogniser's best, and how probable it is by chance."""
+        return paired_bootstrap(self.metric, self.first, self.chosen)
 
     def values(self) -> dict[str, float]:
         """The values of the four texts by name."""

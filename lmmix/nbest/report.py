@@ -48,12 +48,14 @@ class RescoreReport:
         return self.scores[metric].values()[what]
 
     def as_json(self) -> dict[str, Any]:
-        """All numbers: ``wer_first``, ``wer``, ``wer_oracle``, ``wer_worst`` for each metric, and the other fields."""
-        values = {
-            f"{name}_{what}".rstrip("_"): value
-            for name, scores in self.scores.items()
-            for what, value in scores.values().items()
-        }
+        """All numbers; for each metric `M` the values ``M_first``, ``M``, ``M_oracle``, ``M_worst``, and how far they may be
+        chance: ``M_interval``, ``M_difference``. Error rates are fractions.
+        """
+        values: dict[str, Any] = {}
+        for name, scores in self.scores.items():
+            values |= {f"{name}_{what}".rstrip("_"): value for what, value in scores.values().items()}
+            values[f"{name}_interval"] = [scores.interval.low, scores.interval.high]
+            values[f"{name}_difference"] = asdict(scores.difference)
         return json_ready(
             {
                 "utterances": self.utterances,
