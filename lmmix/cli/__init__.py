@@ -29,6 +29,7 @@ COMMANDS = {
     "ppl": "perplexity of a model on texts",
     "sample": "sentences drawn from a model",
     "rescore": "rescore n-best lists, tune feature weights",
+    "evaluate": "WER, BLEU and others of texts, and which system is better",
     "convert": "a model into another file format",
     "prune": "a smaller n-gram model, by relative entropy",
     "info": "what a file holds",
