@@ -24,6 +24,7 @@ FLOORS = {
     "ngram": 3, "neural": 3, "adaptive": 3, "dumps": 3, "dump_write": 3,
     "spelling": 4, "mix": 4, "words": 4,
     "score": 5, "sampled_text": 5, "approximation": 5, "sampling": 5, "nbest": 5, "metrics": 5, "select_vocab": 5,
+    "evaluate": 5,
     "mixing": 5, "mix_methods": 5, "mix_report": 6,
     "demo": 6, "describe": 6,
     "cli": 7, "__main__": 7,

@@ -31,6 +31,7 @@ COMMANDS = {
     "rescore": "rescore n-best lists, tune feature weights",
     "folds": "texts of references for models that are tuned on the same lists",
     "rover": "join n-best lists of several systems, vote on words",
+    "evaluate": "WER, BLEU and others of texts, and which system is better",
     "convert": "a model into another file format",
     "prune": "a smaller n-gram model, by relative entropy",
     "info": "what a file holds",

@@ -34,7 +34,13 @@ def metric_options(function: Function) -> Function:
         click.option(
             "--normalise", "steps", metavar="STEP,…", help="Rewrite texts before comparing: lower, nopunct, …"
         ),
-        click.option("--metric", "metrics", multiple=True, metavar="NAME", help="What to measure; default: wer."),
+        click.option(
+            "--metric",
+            "metrics",
+            multiple=True,
+            metavar="NAME,…",
+            help="What to measure: wer (default), cer, bleu, bleu:zh, chrf, chrf++, ter, rouge1, rouge2, rougeL.",
+        ),
     ):
         function = option(function)
     return function
@@ -55,12 +61,13 @@ def utterances_of(path: str, given: dict[str, Any]) -> Iterator[Utterance]:
 
 
 def metrics_of(names: tuple[str, ...], steps: str | None) -> list[Metric]:
-    """The metrics that `metric_options` name, each once."""
+    """The metrics that `metric_options` name, each once; several may stand in one name, parted by commas."""
     from lmmix.metrics.metric import make_metric
     from lmmix.metrics.normalise import Normaliser
 
     normaliser = Normaliser([step for step in (steps or "").split(",") if step])
-    return [make_metric(name, normaliser) for name in dict.fromkeys(names)]
+    metrics = [make_metric(name.strip(), normaliser) for given in names for name in given.split(",") if name.strip()]
+    return list({metric.name: metric for metric in metrics}.values())
 
 
 def loaded_models(given: dict[str, Any]) -> Models:

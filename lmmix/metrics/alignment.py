@@ -55,12 +55,15 @@ def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Pair]:
 
 
 def printed(pairs: Sequence[Pair]) -> str:
-    """Three lines in sclite's form: REF, HYP with `*` for no word, and Eval with S, I, D under the errors."""
+    """Three lines in sclite's form: REF, HYP with `*` for no word, and Eval with S, I, D under the errors.
+
+    The space among characters is `␣`.
+    """
     lines = ["REF: ", "HYP: ", "Eval:"]
     for reference, hypothesis in pairs:
         width = max(len(reference or ""), len(hypothesis or ""))
         for k, word in enumerate((reference or "*" * width, hypothesis or "*" * width, _letter(reference, hypothesis))):
-            lines[k] += " " + word.ljust(width)
+            lines[k] += " " + word.replace(" ", "␣").ljust(width)
     return "".join(line.rstrip() + "\n" for line in lines)
 
 

@@ -30,7 +30,7 @@ class ErrorRate:
     higher_is_better = False
     factor = 100.0
     linear = True
-    columns = ("substitutions", "insertions", "deletions", "reference")
+    columns: tuple[str, ...] = ("substitutions", "insertions", "deletions", "reference")
 
     def __init__(self, normaliser: Normaliser) -> None:
         self.normaliser = normaliser

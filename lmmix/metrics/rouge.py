@@ -24,7 +24,7 @@ class _Rouge:
     higher_is_better = True
     factor = 100.0
     linear = True
-    columns = ("f", "sentences")
+    columns: tuple[str, ...] = ("f", "sentences")
 
     def __init__(self, normaliser: Normaliser) -> None:
         self.normaliser = normaliser

@@ -52,7 +52,11 @@ class Bleu(_Translation):
 
     higher_is_better = True
     linear = False
-    columns = ("length", "reference", *(f"{what}{n}" for what in ("correct", "total") for n in range(1, 5)))
+    columns: tuple[str, ...] = (
+        "length",
+        "reference",
+        *(f"{what}{n}" for what in ("correct", "total") for n in range(1, 5)),
+    )
 
     def __init__(self, normaliser: Normaliser, tokenizer: str = "13a") -> None:
         """`tokenizer` is one of sacrebleu's. Raises SettingError for one that is not there."""
@@ -152,7 +156,7 @@ class Ter(_Translation):
     name = "ter"
     higher_is_better = False
     linear = True
-    columns = ("edits", "reference")
+    columns: tuple[str, ...] = ("edits", "reference")
 
     def __init__(self, normaliser: Normaliser) -> None:
         super().__init__(normaliser, TER())

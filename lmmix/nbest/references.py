@@ -37,7 +37,7 @@ class _ById:
         for number, line in read_text_lines(path):
             if not line.strip():
                 continue
-            name, text = _parted(line)
+            name, text = id_and_text(line)
             if name in self.texts:
                 raise FormatError(
                     f"{path}:{number}: a second reference for {name!r} (the first is in line {self.lines[name]})"
@@ -55,7 +55,8 @@ class _ById:
             raise FormatError(f"{self.path}:{number}: a reference for {name!r}, which is not in the n-best list")
 
 
-def _parted(line: str) -> tuple[str, str]:
+def id_and_text(line: str) -> tuple[str, str]:
+    """The id and the words of a line `id word word …`, or `id`, a tab and words; not of an empty line."""
     name, tab, text = line.partition("\t")
     words = words_of(text if tab else line)
     return (name, " ".join(words)) if tab else (words[0], " ".join(words[1:]))

@@ -48,7 +48,7 @@ class RescoreReport:
         return self.scores[metric].values()[what]
 
     def as_json(self) -> dict[str, Any]:
-        """All numbers; for each metric `M` the values ``M_first``, ``M``, ``M_oracle``, ``M_worst``, and how far they may
+        """All numbers; for each metric M the values ``M_first``, ``M``, ``M_oracle``, ``M_worst``, and how far they may
         be chance: ``M_interval``, ``M_difference``. Error rates are fractions.
         """
         values: dict[str, Any] = {}

@@ -1,0 +1,145 @@
+"""Texts of several systems against references: values, intervals, and whether a system is better than the first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lmmix.errors import FormatError, InputError, SettingError
+from lmmix.fileio import PathLike, atomic_write, read_text_lines
+from lmmix.metrics.alignment import aligned, printed
+from lmmix.metrics.error_rate import ErrorRate
+from lmmix.metrics.metric import Metric
+from lmmix.metrics.significance import (
+    SAMPLES,
+    Comparison,
+    Interval,
+    confidence_interval,
+    paired_bootstrap,
+    paired_randomisation,
+)
+from lmmix.nbest.references import id_and_text
+from lmmix.progress import task
+
+TESTS = ("bootstrap", "randomisation")
+"""Where p-values come from: paired bootstrap, or approximate randomisation with ten times as many trials."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What systems made of the same sentences.
+
+    Attributes
+    ----------
+    names : list of n str
+        The ids of the sentences, or their line numbers from 1.
+    references : list of n tuples of str
+    systems : list of lists of n str
+    """
+
+    names: list[str]
+    references: list[tuple[str, ...]]
+    systems: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a metric says of a system.
+
+    Attributes
+    ----------
+    sums : (k,) float64
+        Of the statistics of all sentences.
+    interval : Interval
+    comparison : Comparison or None
+        With the first system; None for that.
+    """
+
+    sums: np.ndarray
+    interval: Interval
+    comparison: Comparison | None
+
+
+def evaluate(
+    texts: Texts, metric: Metric, *, test: str = TESTS[0], samples: int = SAMPLES, seed: int = 1
+) -> list[Result]:
+    """The value of each system with its bootstrap interval, and its difference to the first with a p-value.
+
+    `samples` texts are drawn, the same ones for all systems. Raises InputError, SettingError.
+    """
+    if test not in TESTS:
+        raise SettingError(f"there is no test {test!r}; there are {', '.join(TESTS)}")
+    rows = []
+    with task(metric.name, len(texts.names)) as advance:
+        for refs, *outputs in zip(texts.references, *texts.systems):
+            rows.append(metric.statistics(refs, outputs))
+            advance(1)
+    first, *others = np.stack(rows, axis=1)
+    results = [Result(first.sum(axis=0), confidence_interval(metric, first, samples, seed), None)]
+    for system in others:
+        comparison = paired_bootstrap(metric, first, system, samples, seed)
+        if test != TESTS[0]:
+            comparison = replace(comparison, p=paired_randomisation(metric, first, system, 10 * samples, seed))
+        results.append(Result(system.sum(axis=0), confidence_interval(metric, system, samples, seed), comparison))
+    return results
+
+
+def read_texts(references: Sequence[PathLike], systems: Sequence[PathLike], by_id: bool = False) -> Texts:
+    """The texts of all files in the order of the first: a line a sentence, or lines ``id word word …`` in any order.
+
+    Raises FormatError with file and line where a file has other lines or ids than the first, or an id twice,
+    InputError for an empty one.
+    """
+    files = {path: _by_id(path) if by_id else _by_line(path) for path in (*references, *systems)}
+    first = references[0]
+    if not files[first]:
+        raise InputError(f"{first}: there is no text in it")
+    what = "id" if by_id else "line"
+    advice = f"all files must have the same {what}s"
+    for path, lines in files.items():
+        for name, (number, _) in lines.items():
+            if name not in files[first]:
+                raise FormatError(f"{path}:{number}: {first} has no {what} {name}; {advice}")
+        for name, (number, _) in files[first].items():
+            if name not in lines:
+                raise FormatError(f"{path}: there is no {what} {name}, which is {first}:{number}; {advice}")
+    names = list(files[first])
+    columns = {path: [lines[name][1] for name in names] for path, lines in files.items()}
+    return Texts(names, list(zip(*(columns[path] for path in references))), [columns[path] for path in systems])
+
+
+def _by_line(path: PathLike) -> dict[str, tuple[int, str]]:
+    return {str(number): (number, line) for number, line in read_text_lines(path)}
+
+
+def _by_id(path: PathLike) -> dict[str, tuple[int, str]]:
+    lines: dict[str, tuple[int, str]] = {}
+    for number, line in read_text_lines(path):
+        if not line.strip():
+            continue
+        name, text = id_and_text(line)
+        if name in lines:
+            raise FormatError(f"{path}:{number}: a second text for {name!r} (the first is in line {lines[name][0]})")
+        lines[name] = number, text
+    return lines
+
+
+def write_alignments(path: PathLike, texts: Texts, titles: Sequence[str], metrics: Sequence[Metric]) -> None:
+    """Write how the words (wer) or characters (cer) of each sentence are aligned, in sclite's form.
+
+    `titles` are the names of the systems. Raises SettingError if no metric aligns.
+    """
+    rates: list[ErrorRate] = [metric for metric in metrics if isinstance(metric, ErrorRate)]
+    if not rates:
+        raise SettingError("alignments are those of wer and cer; add one of them (--metric wer)")
+    with atomic_write(path) as stream:
+        for rate in rates:
+            for title, outputs in zip(titles, texts.systems):
+                stream.write(f"System name: {title}\nSignature: {rate.signature}\n\n".encode())
+                for name, (reference,), output in zip(texts.names, texts.references, outputs):
+                    substitutions, insertions, deletions, length = rate.statistics([reference], [output])[0].astype(int)
+                    counts = f"{length - substitutions - deletions} {substitutions} {deletions} {insertions}"
+                    lines = printed(aligned(rate.units(reference), rate.units(output)))
+                    stream.write(f"id: ({name})\nScores: (#C #S #D #I) {counts}\n{lines}\n".encode())
