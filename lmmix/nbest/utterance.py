@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,3 +84,11 @@ class Rescored:
     total: np.ndarray | None = None
     best: int | None = None
     text: str | None = None
+
+    def totals(self) -> list[float] | None:
+        """The sum of each hypothesis, or else the numbers called `total` that all came with; None if they did not."""
+        if self.total is not None:
+            return [float(value) for value in self.total]
+        given = [fields.get("total") for fields in self.utterance.hyp_fields]
+        numbers = [value for value in given if isinstance(value, float) and math.isfinite(value)]
+        return numbers if numbers and len(numbers) == len(given) else None

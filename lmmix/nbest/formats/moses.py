@@ -24,7 +24,7 @@ from lmmix.errors import FormatError, InputError
 from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text, number
-from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_add, scores_to_write
+from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_write
 from lmmix.nbest.utterance import Raw, Rescored, Utterance
 from lmmix.vocab import SPACE, words_of
 
@@ -147,7 +147,8 @@ def _hyp_fields(fields: list[str], sparse: Features) -> dict[str, Any]:
 def writer(path: PathLike) -> Iterator[Write]:
     """Writes a line a hypothesis: what was read, then new features; the total is the new one.
 
-    The total that the list came with becomes the feature ``total.1``. A list that has no total gets 0.
+    Where there is a new total, the one that the list came with becomes the feature ``total.1``. A list without total
+    gets 0.
     """
     with atomic_write(path) as stream:
 
@@ -161,8 +162,13 @@ def writer(path: PathLike) -> Iterator[Write]:
 def _lines(rescored: Rescored) -> list[str]:
     utterance = rescored.utterance
     raw = raw_of(utterance, "moses")
-    new = scores_to_add(rescored) if raw is not None else scores_to_write(rescored)
-    total = new.pop(TOTAL, None)
+    new = scores_to_write(rescored, total_is_score=True)
+    total = new.pop(TOTAL, None) or rescored.totals()
+    if raw is not None:
+        new = {name: values for name, values in new.items() if name not in utterance.scores}
+        total = None if rescored.total is None else total
+        if not new and total is None:
+            return raw.lines
     for name in new:
         if not name or SPACE.search(name) or BAR in name or "=" in name:
             raise InputError(
@@ -189,8 +195,6 @@ def _fresh_line(utterance: Utterance, i: int) -> str:
 
 def _with(line: str, added: list[tuple[str, float]], total: float | None) -> str:
     """The line with more features, in the syntax of those that it has, and another total."""
-    if not added and total is None:
-        return line
     fields = line.split(BAR)
     old = any(token.endswith(":") for token in words_of(fields[2])) and "=" not in fields[2]
     features = [f"{name}{':' if old else '='} {as_text(value)}" for name, value in added]
