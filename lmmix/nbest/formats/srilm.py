@@ -51,7 +51,12 @@ _LINE_SCORES = {HEADERS[0]: ("score",), HEADERS[1]: ("score", ACOUSTIC, LM), "":
 
 
 def recognises(path: Path, head: str) -> bool:
-    """Whether the first line, or that of the first file of the folder, is a header or a hypothesis with scores."""
+    """Whether the first line, or that of the first file of the folder, is a header or a hypothesis with scores.
+
+    A folder that lmmix wrote has an index.
+    """
+    if (path / INDEX).is_file():
+        return True
     if path.is_dir():
         files = list_files(path)
         head = next((line for _, line in read_text_lines(files[0]) if line.strip()), "") if files else ""
