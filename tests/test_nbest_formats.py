@@ -31,6 +31,7 @@ def texts_of(alphabet: str, without: str = "(?!)") -> st.SearchStrategy[str]:
 
 
 plain = st.from_regex("[a-z][a-z0-9]{0,3}", fullmatch=True)
+plain_texts = st.lists(plain, max_size=3).map(" ".join)
 plain_scores = st.sampled_from(["am", "lm:mix", "oov:x", "tm.1"])
 
 
@@ -65,7 +66,7 @@ class Holds:
     """
 
     ids: st.SearchStrategy[str] = plain
-    texts: st.SearchStrategy[str] = st.lists(plain, max_size=3).map(" ".join)
+    texts: st.SearchStrategy[str] = plain_texts
     scores: st.SearchStrategy[str] = plain_scores
     text_read: Callable[[str], str] = same
     refs: int = 0
@@ -319,7 +320,7 @@ def test_damaged_files_give_lists_or_one_line_of_complaint(tmp_path, name):
     sound = contents(base)
     files = list(sound)
     refused = 0
-    for seed in range(120):
+    for seed in range(60):
         rng = random.Random(f"{name} {seed}")
         file = rng.choice(files)
         content = sound[file]
@@ -333,4 +334,4 @@ def test_damaged_files_give_lists_or_one_line_of_complaint(tmp_path, name):
                 refused += 1
                 assert "\n" not in str(error) and str(tmp_path) in str(error), seed
         put(file, sound[file])
-    assert refused > 50
+    assert refused > 25

@@ -282,8 +282,8 @@ def references(tmp_path, names: list[str], *files: list[Any], by_line: bool = Fa
 
 
 def test_references_come_from_files_by_id(tmp_path):
-    one = [b"\xef\xbb\xbfv  two \t words\r", "", "u"]
-    assert references(tmp_path, ["u", "v"], one[1:] + ["v  two  words\r"]) == [("",), ("two words",)]
+    lines = [b"\xef\xbb\xbfv  two   words\r", "", "u"]
+    assert references(tmp_path, ["u", "v"], lines) == [("",), ("two words",)]
     assert references(tmp_path, ["u"], [b"\xef\xbb\xbfu a"], ["u b c"]) == [("a", "b c")]
 
 

@@ -5,8 +5,8 @@ Names of features end in ``=``, in old lists in ``:``. A feature with one value 
 text are no part of it.
 
 The features that count are those that all hypotheses of the first list have. Others are sparse: they are kept, but do
-not count. A feature of one value that a later hypothesis lacks is 0 there, as sparse features are in Moses; one of several
-values must stand in all hypotheses.
+not count. A feature of one value that a later hypothesis lacks is 0 there, as sparse features are in Moses; one of
+several values must stand in all hypotheses.
 
 The chosen text has no place in such a file: only the totals show it.
 """
