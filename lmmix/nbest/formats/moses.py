@@ -4,9 +4,9 @@ Names of features end in ``=``, in old lists in ``:``. A feature with one value 
 `name.1`, `name.2`, …; the last number is the score `total`. Lines of one id follow one another. Blanks around a
 text are no part of it.
 
-The features that count are those that all hypotheses of the first list have, with as many values. Others are sparse:
-they are kept, but do not count. A feature of one value that a later hypothesis lacks is 0 there, as sparse features
-are in Moses; one of several values must be there.
+The features that count are those that all hypotheses of the first list have. Others are sparse: they are kept, but do
+not count. A feature of one value that a later hypothesis lacks is 0 there, as sparse features are in Moses; one of
+several values must stand in all hypotheses.
 
 The chosen text has no place in such a file: only the totals show it.
 """
@@ -24,7 +24,7 @@ from lmmix.errors import FormatError, InputError
 from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text, number
-from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_add, scores_to_write
+from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_write
 from lmmix.nbest.utterance import Raw, Rescored, Utterance
 from lmmix.vocab import SPACE, words_of
 
@@ -87,17 +87,23 @@ def _features(text: str, where: str) -> Features:
 
 
 def _common_widths(features: list[Features], where: str) -> dict[str, int]:
-    """The features that all hypotheses have, with the number of values of each."""
-    widths = {
-        name: len(values)
-        for name, values in features[0].items()
-        if all(len(other.get(name, ())) == len(values) for other in features)
-    }
+    """The features that all hypotheses have, with the number of values that the first one has of each."""
+    widths = {name: len(values) for name, values in features[0].items() if all(name in other for other in features)}
     names = [name for feature, width in widths.items() for name in _score_names(feature, width)]
     for name in (*names, TOTAL):
         if (*names, TOTAL).count(name) > 1:
             raise FormatError(f"{where}: two scores are called {name!r}; give one of them another name")
     return widths
+
+
+def _check_widths(features: Features, widths: dict[str, int], where: str) -> None:
+    for name in {**widths, **features}:
+        expected, found = widths.get(name, 1), len(features.get(name, ()))
+        if found != expected and max(found, expected) > 1:
+            raise FormatError(
+                f"{where}: the feature {name!r} has {found} values and not {expected}; a feature of several values "
+                "must stand in all hypotheses, each time with as many"
+            )
 
 
 def _score_names(feature: str, width: int) -> list[str]:
@@ -108,34 +114,25 @@ def _scores(
     features: list[Features], widths: dict[str, int], places: tuple[str, ...], warned: set[str]
 ) -> tuple[dict[str, list[float]], list[Features]]:
     """The scores of a list, and the features of each hypothesis that do not count."""
+    for given, where in zip(features, places):
+        _check_widths(given, widths, where)
     scores: dict[str, list[float]] = {}
     for feature, width in widths.items():
-        rows = [_values(given, feature, width, where, warned) for given, where in zip(features, places)]
+        rows = [given.get(feature, [0.0]) for given in features]
         scores |= {name: list(values) for name, values in zip(_score_names(feature, width), zip(*rows))}
     sparse = [{name: values for name, values in given.items() if name not in widths} for given in features]
-    for rest, where in zip(sparse, places):
+    for given, rest, where in zip(features, sparse, places):
         if rest and "sparse" not in warned:
             warned.add("sparse")
             logger.warning(
                 f"{where}: the feature {next(iter(rest))!r} is not in all hypotheses of the first list: such features "
                 "are kept, but do not count"
             )
+        if len(given) - len(rest) < len(widths) and "missing" not in warned:
+            warned.add("missing")
+            missing = next(name for name in widths if name not in given)
+            logger.warning(f"{where}: the feature {missing!r} is missing; it counts as 0 where it is")
     return scores, sparse
-
-
-def _values(given: Features, feature: str, width: int, where: str, warned: set[str]) -> list[float]:
-    values = given.get(feature)
-    if values is None and width == 1:
-        if "lacking" not in warned:
-            warned.add("lacking")
-            logger.warning(f"{where}: the feature {feature!r} is missing; it counts as 0 where it is")
-        return [0.0]
-    if values is None or len(values) != width:
-        raise FormatError(
-            f"{where}: the feature {feature!r} has {len(values or ())} values, and {width} in the first list; "
-            "hypotheses must have the same features"
-        )
-    return values
 
 
 def _hyp_fields(fields: list[str], sparse: Features) -> dict[str, Any]:
@@ -147,7 +144,8 @@ def _hyp_fields(fields: list[str], sparse: Features) -> dict[str, Any]:
 def writer(path: PathLike) -> Iterator[Write]:
     """Writes a line a hypothesis: what was read, then new features; the total is the new one.
 
-    The total that the list came with becomes the feature ``total.1``. A list that has no total gets 0.
+    Where there is a new total, the one that the list came with becomes the feature ``total.1``. A list without total
+    gets 0.
     """
     with atomic_write(path) as stream:
 
@@ -161,8 +159,13 @@ def writer(path: PathLike) -> Iterator[Write]:
 def _lines(rescored: Rescored) -> list[str]:
     utterance = rescored.utterance
     raw = raw_of(utterance, "moses")
-    new = scores_to_add(rescored) if raw is not None else scores_to_write(rescored)
-    total = new.pop(TOTAL, None)
+    new = scores_to_write(rescored, total_is_score=True)
+    total = new.pop(TOTAL, None) or rescored.totals()
+    if raw is not None:
+        new = {name: values for name, values in new.items() if name not in utterance.scores}
+        total = None if rescored.total is None else total
+        if not new and total is None:
+            return raw.lines
     for name in new:
         if not name or SPACE.search(name) or BAR in name or "=" in name:
             raise InputError(
@@ -189,8 +192,6 @@ def _fresh_line(utterance: Utterance, i: int) -> str:
 
 def _with(line: str, added: list[tuple[str, float]], total: float | None) -> str:
     """The line with more features, in the syntax of those that it has, and another total."""
-    if not added and total is None:
-        return line
     fields = line.split(BAR)
     old = any(token.endswith(":") for token in words_of(fields[2])) and "=" not in fields[2]
     features = [f"{name}{':' if old else '='} {as_text(value)}" for name, value in added]

@@ -9,29 +9,21 @@ from lmmix.errors import InputError
 from lmmix.nbest.utterance import Raw, Rescored, Utterance
 
 TOTAL = "total"
-"""The score that rescoring puts into a list."""
+"""What the weighted sum is called in files."""
 
 
-def scores_to_write(rescored: Rescored) -> dict[str, Sequence[float]]:
-    """All scores of a list by the names that they get in the file.
+def scores_to_write(rescored: Rescored, total_is_score: bool = False) -> dict[str, Sequence[float]]:
+    """All scores of a list and what was added, by the names that they get in the file.
 
-    They are those that the list came with, what was added, and the new `total`. Where the list came with a `total`
-    already, the old one is called ``total.1``, or ``total.2`` if there is a ``total.1``, and so on.
+    There `total` means the weighted sum. A score that is called so, as in Moses's lists, becomes ``total.1``, or
+    ``total.2`` if there is a ``total.1``, and so on; if `total_is_score`, only where there is a new sum.
     """
     scores: dict[str, Sequence[float]] = dict(rescored.utterance.scores)
     scores |= {name: values.tolist() for name, values in rescored.added.items()}
-    if rescored.total is not None:
-        if TOTAL in scores:
-            older = (f"{TOTAL}.{k}" for k in itertools.count(1))
-            scores[next(name for name in older if name not in scores)] = scores[TOTAL]
-        scores[TOTAL] = rescored.total.tolist()
+    if TOTAL in scores and (rescored.total is not None or not total_is_score):
+        others = (f"{TOTAL}.{k}" for k in itertools.count(1))
+        scores[next(name for name in others if name not in scores)] = scores.pop(TOTAL)
     return scores
-
-
-def scores_to_add(rescored: Rescored) -> dict[str, Sequence[float]]:
-    """Those of `scores_to_write` that lines of the list, kept as they are, do not hold under this name."""
-    own = rescored.utterance.scores
-    return {name: values for name, values in scores_to_write(rescored).items() if values is not own.get(name)}
 
 
 def raw_of(utterance: Utterance, form: str) -> Raw | None:

@@ -21,7 +21,7 @@ from lmmix.errors import InputError
 from lmmix.fileio import PathLike, atomic_folder, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text
-from lmmix.nbest.formats.output import raw_of, scores_to_write
+from lmmix.nbest.formats.output import TOTAL, raw_of, scores_to_write
 from lmmix.nbest.formats.srilm_folder import (
     CHOSEN,
     INDEX,
@@ -51,7 +51,12 @@ _LINE_SCORES = {HEADERS[0]: ("score",), HEADERS[1]: ("score", ACOUSTIC, LM), "":
 
 
 def recognises(path: Path, head: str) -> bool:
-    """Whether the first line, or that of the first file of the folder, is a header or a hypothesis with scores."""
+    """Whether the first line, or that of the first file of the folder, is a header or a hypothesis with scores.
+
+    A folder that lmmix wrote has an index.
+    """
+    if (path / INDEX).is_file():
+        return True
     if path.is_dir():
         files = list_files(path)
         head = next((line for _, line in read_text_lines(files[0]) if line.strip()), "") if files else ""
@@ -61,12 +66,17 @@ def recognises(path: Path, head: str) -> bool:
 def read(path: PathLike, options: ReadOptions) -> Iterator[Utterance]:
     """The lists, one by one, those of a folder by the names of files. Raises InputError, FormatError."""
     folders = score_folders(Path(path), options.scores)
+    totals = Path(path) / SCORES / TOTAL
     for file in list_files(Path(path)):
         utterance = _utterance(file)
         for folder in folders:
-            if folder.name in utterance.scores:
+            values = folder.of(utterance.id, len(utterance.texts), utterance.where)
+            if folder.folder == totals:
+                utterance.hyp_fields = [{TOTAL: value} for value in values]
+            elif folder.name in utterance.scores:
                 raise InputError(f"{folder.folder}: the lists have a score {folder.name!r} already; rename the folder")
-            utterance.scores[folder.name] = folder.of(utterance.id, len(utterance.texts), utterance.where)
+            else:
+                utterance.scores[folder.name] = values
         yield utterance
     for folder in folders:
         folder.finish()
@@ -92,7 +102,8 @@ def writer(path: PathLike) -> Iterator[Write]:
     ``nbest/ID.gz`` are the lists; those that came in another format get the third form, in which 0 stands for a
     score that they lack. ``scores/NAME/ID.gz`` holds each of the other scores, the new total among them: folders for
     SRILM's tools, or for --scores. ``nbest-files`` names the lists in order, ``best`` has the chosen texts, lines
-    'id word word …'. Read as a whole, the folder gives the lists with all scores.
+    'id word word …'. Read as a whole, the folder gives the lists with all scores; the total is none of
+    them, and a score called so becomes ``total.1``.
     """
     with atomic_folder(path, INDEX) as folder, ExitStack() as stack:
         (folder / LISTS).mkdir()
@@ -125,7 +136,8 @@ def _write_lines(path: Path, lines: Sequence[str]) -> None:
 def _lines_and_scores(rescored: Rescored) -> tuple[list[str], dict[str, Sequence[float]]]:
     """The lines of the list, and those scores that they do not hold."""
     utterance, scores = rescored.utterance, scores_to_write(rescored)
-    raw = raw_of(utterance, "srilm")
+    raw, totals = raw_of(utterance, "srilm"), rescored.totals()
+    scores |= {} if totals is None else {TOTAL: totals}
     if raw is not None:
         lines = [raw.head, *raw.lines] if raw.head else raw.lines
         return lines, {name: values for name, values in scores.items() if name not in _LINE_SCORES[raw.head]}

@@ -91,19 +91,23 @@ def _third(line: str, where: str) -> Hypothesis:
 
 
 def _natural(text: str, name: str, where: str) -> float:
-    """The natural logarithm of what this log10 stands for, rounded once, so that `_log10` undoes it."""
+    """The natural logarithm of the log10 in a text."""
     value = number(text, name, where)
-    if value == 0.0:
-        return value
-    found = float(_CONTEXT.multiply(Decimal(text), _LN10))
+    found = _natural_of(Decimal(text)) if value else value
     if math.isinf(found):
         raise FormatError(f"{where}: the score {name!r} is {text!r:.40}, too large for a natural logarithm")
     return found
 
 
+def _natural_of(log10: Decimal) -> float:
+    """Rounded once, so that `_log10` can undo it."""
+    return float(_CONTEXT.multiply(log10, _LN10))
+
+
 def _log10(value: float) -> str:
-    """17 digits of log10, from which `_natural` gives back the same float64."""
-    return str(Context(prec=17).divide(Decimal(value), _LN10))
+    """A text from which `_natural` gives back the same float64: the nearest float64, or else 17 digits."""
+    short = repr(value / math.log(10))
+    return short if _natural_of(Decimal(short)) == value else str(Context(prec=17).divide(Decimal(value), _LN10))
 
 
 def third_form(text: str, acoustic: float, lm: float, words: float) -> str:

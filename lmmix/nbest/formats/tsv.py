@@ -2,8 +2,8 @@
 
 The columns `id` and `text` must be there; `ref` is the reference, `ref2`, `ref3`, … are further ones. An empty cell
 is an empty text or reference. Lines of one id follow one another. Any other column whose cell in the first line is a
-number is a score, but for `best`, and all its cells must be numbers; the rest are fields of the hypotheses. There is no
-quoting, so no cell can hold a tab or the end of a line.
+number is a score, and all its cells must be numbers; but not `total` and `best`, which rescoring writes. These and the
+rest are fields of the hypotheses. There is no quoting, so no cell can hold a tab or the end of a line.
 
 Where the chosen text was made of several hypotheses, it has no place in a table: `best` is 0 for all of them then.
 """
@@ -22,7 +22,7 @@ from lmmix.errors import FormatError, InputError
 from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text, is_number, number
-from lmmix.nbest.formats.output import raw_of, refuse_parts, scores_to_add, scores_to_write
+from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_write
 from lmmix.nbest.utterance import Raw, Rescored, Utterance
 
 ID, TEXT, BEST = "id", "text", "best"
@@ -45,14 +45,14 @@ def read(path: PathLike, options: ReadOptions) -> Iterator[Utterance]:
     for name, group in groupby(rows, key=lambda entry: entry[2][ID]):
         places, raw, cells = zip(*group)
         if scores is None:
-            scores = [name for name in _others(columns) if name != BEST and is_number(cells[0][name])]
+            scores = [name for name in _others(columns) if name not in (TOTAL, BEST) and is_number(cells[0][name])]
         yield Utterance(
             name,
             [row[TEXT] for row in cells],
             {name: [number(row[name], name, where) for row, where in zip(cells, places)] for name in scores},
             _references(cells, places),
             {},
-            [{name: row[name] for name in _others(columns) if name not in scores} for row in cells],
+            [_fields(row, scores, where) for row, where in zip(cells, places)],
             places[0],
             Raw("tsv", head, list(raw)),
         )
@@ -83,6 +83,14 @@ def _row(columns: list[str], line: str, where: str) -> Row:
     return row
 
 
+def _fields(row: Row, scores: list[str], where: str) -> dict[str, Any]:
+    """What is no score; a total is a number, as in all formats."""
+    fields: dict[str, Any] = {name: row[name] for name in _others(list(row)) if name not in scores}
+    if is_number(fields.get(TOTAL, "")):
+        fields[TOTAL] = number(fields[TOTAL], TOTAL, where)
+    return fields
+
+
 def _references(rows: tuple[Row, ...], places: tuple[str, ...]) -> tuple[str, ...]:
     """The references of the first row, which the others must have, too."""
     names = sorted(filter(_REF.fullmatch, rows[0]), key=lambda name: int(name.removeprefix("ref") or 1))
@@ -98,7 +106,8 @@ def writer(path: PathLike) -> Iterator[Write]:
     """Writes a line a hypothesis: the columns that were read, what was added, `total`, and `best`.
 
     `best` is 1 for the hypothesis that was chosen and 0 for all others; it is 0 for all where the chosen text
-    was made of several. The first list says which columns there are. Raises InputError for a list with others.
+    was made of several. A score called `total` becomes ``total.1``. The first list says which columns there are;
+    raises InputError for a list with others.
     """
     with atomic_write(path) as stream:
         columns: list[str] = []
@@ -142,7 +151,9 @@ def _rows(rescored: Rescored) -> list[Row]:
     if not utterance.id:
         raise InputError("an id is empty, which tables cannot hold; write another format, such as jsonl")
     raw = raw_of(utterance, "tsv")
-    scores = scores_to_add(rescored) if raw is not None else scores_to_write(rescored)
+    scores = scores_to_write(rescored)
+    if raw is not None:
+        scores = {name: values for name, values in scores.items() if name not in utterance.scores}
     for name in scores:
         if name in (ID, TEXT, BEST) or _REF.fullmatch(name):
             raise InputError(f"the score {name!r} has the name of a column that means something else; rename it")
@@ -157,6 +168,8 @@ def _rows(rescored: Rescored) -> list[Row]:
             cells = zip(raw.head.split("\t"), raw.lines[i].split("\t"))
             row = {name: cell for name, cell in cells if name in refs or not _REF.fullmatch(name)} | refs
         row |= {name: as_text(values[i]) for name, values in scores.items()}
+        if rescored.total is not None:
+            row[TOTAL] = as_text(rescored.total[i])
         if rescored.text is not None:
             row[BEST] = str(int(i == rescored.best))
         rows.append(row)
