@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lmmix.cli.common import Words
+
 if TYPE_CHECKING:
     from lmmix.metrics.metric import Metric
     from lmmix.nbest.rescore import Models
@@ -32,7 +34,11 @@ def metric_options(function: Function) -> Function:
     """Options that say what is measured."""
     for option in (
         click.option(
-            "--normalise", "steps", metavar="STEP,…", help="Rewrite texts before comparing: lower, nopunct, …"
+            "--normalise",
+            "steps",
+            type=Words(),
+            metavar="STEP,…",
+            help="Rewrite texts before comparing: lower, nopunct, nfc, nfkc, nospace, chars.",
         ),
         click.option(
             "--metric",
@@ -60,12 +66,12 @@ def utterances_of(path: str, given: dict[str, Any]) -> Iterator[Utterance]:
     return with_references(utterances, given["refs"], by_line)
 
 
-def metrics_of(names: tuple[str, ...], steps: str | None) -> list[Metric]:
+def metrics_of(names: tuple[str, ...], steps: list[str] | None) -> list[Metric]:
     """The metrics that `metric_options` name, each once; several may stand in one name, parted by commas."""
     from lmmix.metrics.metric import make_metric
     from lmmix.metrics.normalise import Normaliser
 
-    normaliser = Normaliser([step for step in (steps or "").split(",") if step])
+    normaliser = Normaliser(steps or ())
     metrics = [make_metric(name.strip(), normaliser) for given in names for name in given.split(",") if name.strip()]
     return list({metric.name: metric for metric in metrics}.values())
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 @metric_options
 @click.option("--tune", metavar="METRIC", help="Find feature weights on these lists: wer, cer, bleu, …")
 @click.option("--method", default="mert", show_default=True, metavar="NAME", help="How: mert, expected, pro, mira.")
+@click.option("--lm-normalise", type=Words(), metavar="STEP,…", help="Rewrite texts before models read them, too.")
 @click.option("--counts", type=Words(), metavar="NAME,…", help="Counts to weigh: words, chars, rank, none.")
 @click.option("--fix", multiple=True, metavar="NAME=W", help="A weight that is known.")
 @click.option("--bound", multiple=True, metavar="NAME=A:B", help="The least and the largest weight.")
@@ -135,7 +136,7 @@ def _weighted(
     if known is not None:
         weights = replace(known, decision=_decision(known.decision, given))
         for lists in blocks(utterances):
-            run.add_features(lists, counts_of(weights))
+            run.add_features(lists, counts_of(weights), weights.normalise)
             yield lists, weights
         return
     settings = TuneSettings(
@@ -146,8 +147,11 @@ def _weighted(
     )
     lists = NbestLists(list(utterances))
     lists.check_references()
-    run.add_features(lists, counts_by_default(lists) if given["counts"] is None else given["counts"])
-    yield lists, run.tune(lists, settings, _decision(DecisionSettings(), given))
+    steps = tuple(given["lm_normalise"] or ())
+    counts = counts_by_default(lists) if given["counts"] is None else given["counts"]
+    run.add_features(lists, [] if counts == ["none"] else counts, steps)
+    weights = run.tune(lists, settings, _decision(DecisionSettings(), given), given["temperature"] is None)
+    yield lists, replace(weights, normalise=steps)
 
 
 def _decision(known: DecisionSettings, given: dict[str, Any]) -> DecisionSettings:

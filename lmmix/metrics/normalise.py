@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -9,16 +10,24 @@ from lmmix.errors import SettingError
 from lmmix.vocab import words_of
 
 
+class _Spaces(dict[int, int]):
+    """For `str.translate`: punctuation and symbols but apostrophes become a space, looked up once a character."""
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        space = unicodedata.category(character)[0] in "PS" and character not in APOSTROPHES
+        self[code] = ord(" ") if space else code
+        return self[code]
+
+
+APOSTROPHES = "'’"
+_SPACES = _Spaces()
+_OUTSIDE = re.compile(rf"(?<![^\W_])[{APOSTROPHES}]|[{APOSTROPHES}](?![^\W_])")
+
+
 def _without_punctuation(text: str) -> str:
-    """Punctuation (Unicode's P) goes, apostrophes and hyphens inside words stay."""
-    kept = []
-    for i, character in enumerate(text):
-        inside = character in "'’-" and text[i - 1 : i].isalnum() and text[i + 1 : i + 2].isalnum()
-        if inside or not unicodedata.category(character).startswith("P"):
-            kept.append(character)
-        elif not character.isspace():
-            kept.append(" ")
-    return "".join(kept)
+    """Punctuation and symbols (Unicode's P and S) part words; apostrophes inside words stay."""
+    return _OUTSIDE.sub(" ", text.translate(_SPACES))
 
 
 STEPS: dict[str, Callable[[str], str]] = {

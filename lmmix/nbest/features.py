@@ -32,7 +32,7 @@ COUNTS = {
 """Features that count something in the text; characters without white space."""
 
 RANK = "rank"
-"""The feature of the order in which the list came: 0, 1, …"""
+"""The feature of the order in which the list came: ln 1, ln 2, …, for the first ranks differ most."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,23 @@ class LmCoverage:
         )
 
 
-def add_lm_features(lists: NbestLists, model: LanguageModel, name: str, threads: int | None = None) -> LmCoverage:
+def add_lm_features(
+    lists: NbestLists, texts: Sequence[str], model: LanguageModel, name: str, threads: int | None = None
+) -> LmCoverage:
     """Add ln p(hypothesis, `</s>` included) under `model` as ``lm:NAME``, its number of OOVs as ``oov:NAME``.
 
-    All lists are scored as one batch, equal texts once. OOVs count as `<unk>`; a hypothesis of probability 0
-    gets LM_FLOOR, or less if another one has less. Raises InputError if
-    the lists have a score of that name, SettingError for a model that remembers earlier sentences.
+    `texts` (H) are the hypotheses as the model reads them. All lists are scored as one batch, equal texts once.
+    OOVs count as `<unk>`; a hypothesis of probability 0 gets LM_FLOOR, or less if another one has less.
+    Raises InputError if the lists have a score of that name, SettingError for a model that remembers earlier sentences.
     """
-    logp, oov, coverage = _scored(lists.texts, model, name, threads)
+    logp, oov, coverage = _scored(texts, model, name, threads)
     _add(lists, LM + name, logp)
     _add(lists, OOV + name, oov)
     return coverage
 
 
 def add_folded_lm_features(
-    lists: NbestLists, models: Sequence[LanguageModel], name: str, threads: int | None = None
+    lists: NbestLists, texts: Sequence[str], models: Sequence[LanguageModel], name: str, threads: int | None = None
 ) -> LmCoverage:
     """The same, each utterance u under the model of its fold, u modulo K, which must not know its reference.
 
@@ -85,7 +87,7 @@ def add_folded_lm_features(
     fold = lists.owner % len(models)
     for k, model in enumerate(models):
         rows = np.flatnonzero(fold == k)
-        logp[rows], oov[rows], part = _scored([lists.texts[i] for i in rows], model, name, threads)
+        logp[rows], oov[rows], part = _scored([texts[i] for i in rows.tolist()], model, name, threads)
         coverage += part
     _add(lists, LM + name, logp)
     _add(lists, OOV + name, oov)
@@ -93,7 +95,7 @@ def add_folded_lm_features(
 
 
 def _scored(
-    texts: list[str], model: LanguageModel, name: str, threads: int | None
+    texts: Sequence[str], model: LanguageModel, name: str, threads: int | None
 ) -> tuple[np.ndarray, np.ndarray, LmCoverage]:
     """(H,) log-probabilities and (H,) numbers of OOVs of all texts."""
     if remembers(model):
@@ -120,15 +122,20 @@ def _scored(
     return np.where(logp > -np.inf, logp, floor)[index], oov[index].astype(np.float64), coverage
 
 
-def add_counts(lists: NbestLists, names: Sequence[str]) -> None:
-    """Add those of the features ``words``, ``chars`` and ``rank`` that are in `names`, unless a score is called so."""
+def add_counts(lists: NbestLists, texts: Sequence[str], names: Sequence[str]) -> None:
+    """Add those of the features ``words``, ``chars`` (of `texts`) and ``rank`` that are in `names`.
+
+    A score of that name stays as it is. Raises SettingError for another count.
+    """
     for name in names:
+        if name not in (*COUNTS, RANK):
+            raise SettingError(f"there is no count {name!r}; there are {', '.join((*COUNTS, RANK))}")
         if name in lists.features:
             continue
         if name in COUNTS:
-            lists.features[name] = np.array([COUNTS[name](text) for text in lists.texts], np.float64)
-        elif name == RANK:
-            lists.features[name] = (np.arange(len(lists.texts)) - lists.offsets[lists.owner]).astype(np.float64)
+            lists.features[name] = np.array([COUNTS[name](text) for text in texts], np.float64)
+        else:
+            lists.features[name] = np.log1p(np.arange(len(lists.texts)) - lists.offsets[lists.owner])
 
 
 def _add(lists: NbestLists, name: str, values: np.ndarray) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lmmix.fileio import json_ready
+from lmmix.metrics.significance import Comparison, paired_bootstrap
 from lmmix.nbest.changes import Change
 from lmmix.nbest.evaluation import Scores
 from lmmix.nbest.features import LmCoverage
@@ -24,6 +27,8 @@ class RescoreReport:
         Whether the weights were found on these very lists, so that the scores are optimistic.
     scores : dict of metric to Scores
         Empty without references.
+    held_out : (U, k) float64, optional
+        Statistics of what is chosen with weights that were found on other utterances.
     without : dict of feature to float
         The first metric with the weight of this feature set to 0 and the highest sum chosen.
     better, worse : lists of Change
@@ -37,6 +42,7 @@ class RescoreReport:
     weights: Weights
     tuned: bool
     scores: dict[str, Scores]
+    held_out: np.ndarray | None = None
     without: dict[str, float] = field(default_factory=dict)
     better: list[Change] = field(default_factory=list)
     worse: list[Change] = field(default_factory=list)
@@ -47,6 +53,12 @@ class RescoreReport:
         """The value of a metric for the chosen texts, or for `what`: ``first``, ``oracle``, ``worst``."""
         return self.scores[metric].values()[what]
 
+    def cross_validated(self) -> Comparison:
+        """What the first metric gains on utterances that were not tuned on."""
+        scores = next(iter(self.scores.values()))
+        assert self.held_out is not None
+        return paired_bootstrap(scores.metric, scores.first, self.held_out)
+
     def as_json(self) -> dict[str, Any]:
         """All numbers; for each metric M the values ``M_first``, ``M``, ``M_oracle``, ``M_worst``, and how far they may
         be chance: ``M_interval``, ``M_difference``. Error rates are fractions.
@@ -56,6 +68,8 @@ class RescoreReport:
             values |= {f"{name}_{what}".rstrip("_"): value for what, value in scores.values().items()}
             values[f"{name}_interval"] = [scores.interval.low, scores.interval.high]
             values[f"{name}_difference"] = asdict(scores.difference)
+        if self.held_out is not None:
+            values["cross_validated"] = asdict(self.cross_validated())
         return json_ready(
             {
                 "utterances": self.utterances,

@@ -12,8 +12,11 @@ import numpy as np
 from lmmix.errors import SettingError
 from lmmix.lm import LanguageModel
 from lmmix.metrics.metric import METRICS, Metric, make_metric
+from lmmix.metrics.normalise import Normaliser
 from lmmix.nbest.changes import Changes
 from lmmix.nbest.decide.decision import Decision, DecisionSettings, decide
+from lmmix.nbest.decide.pairwise import LOSSES
+from lmmix.nbest.decide.temperature import LIST_RULES, find_temperature
 from lmmix.nbest.evaluation import Evaluation
 from lmmix.nbest.features import (
     COUNTS,
@@ -81,6 +84,7 @@ class Rescoring:
         self.models, self.threads = models, threads
         self._started = time.perf_counter()
         self._tuned = False
+        self._held_out: np.ndarray | None = None
         self._coverage = {LM + name: LmCoverage() for name in models}
         self._utterances = self._hypotheses = 0
         self.must_measure = bool(metrics)
@@ -89,26 +93,40 @@ class Rescoring:
         self._changes = Changes(self.metrics[0], changes)
         self._left_out = LeftOut(self.metrics[0])
 
-    def add_features(self, lists: NbestLists, counts: Sequence[str]) -> None:
-        """Add the features of all models, and `counts` (``words``, ``chars``, ``rank``)."""
-        for name, model in self.models.items():
-            if isinstance(model, Sequence):
-                self._coverage[LM + name] += add_folded_lm_features(lists, model, name, self.threads)
-            else:
-                self._coverage[LM + name] += add_lm_features(lists, model, name, self.threads)
-        add_counts(lists, counts)
+    def add_features(self, lists: NbestLists, counts: Sequence[str], normalise: Sequence[str] = ()) -> None:
+        """Add the features of all models, and `counts` (``words``, ``chars``, ``rank``).
 
-    def tune(self, lists: NbestLists, settings: TuneSettings, decision: DecisionSettings) -> Weights:
-        """Weights for all features of `lists`, which have them already and need references.
-
-        The first metric is the one to tune for. Raises InputError, SettingError.
+        They are those of the texts rewritten by the steps `normalise` (see `metrics.normalise.STEPS`).
         """
-        metric = self.metrics[0]
+        texts = list(map(Normaliser(normalise), lists.texts)) if normalise else lists.texts
+        for name, model in self.models.items():
+            add = add_folded_lm_features if isinstance(model, Sequence) else add_lm_features
+            self._coverage[LM + name] += add(lists, texts, model, name, self.threads)  # type: ignore[arg-type]
+        add_counts(lists, texts, counts)
+
+    def tune(
+        self,
+        lists: NbestLists,
+        settings: TuneSettings,
+        decision: DecisionSettings | None = None,
+        temperature: bool = True,
+    ) -> Weights:
+        """Find weights for all features of `lists`, which have them already and need references.
+
+        The first metric is the one to tune for. Minimum Bayes risk then expects that loss, if it can, and a rule with
+        posteriors gets the `temperature` that suits it best unless told not to. Raises InputError, SettingError.
+        """
+        metric, decision = self.metrics[0], decision or DecisionSettings()
         names = _names_to_weigh(lists)
         problem = tuning_problem(lists, names, metric, limits_of(names, settings))
         found = tune_weights(problem, settings)
-        self._tuned = True
         values = dict(zip(names, map(float, found.weights)))
+        kind = metric.name.partition(":")[0]
+        decision = replace(decision, loss=kind) if kind in LOSSES else decision
+        if decision.rule in LIST_RULES and temperature:
+            total = lists.matrix(names) @ found.weights
+            decision = replace(decision, temperature=find_temperature(lists, total, metric, decision)[0])
+        self._tuned, self._held_out = True, found.held_out
         tuning = {
             "utterances": len(lists),
             "metric": metric.name,
@@ -116,7 +134,7 @@ class Rescoring:
             "method": settings.method,
             "loss": found.loss,
         }
-        return Weights(values, decision, tuning)
+        return Weights(values, decision=decision, tuning=tuning)
 
     def apply(self, lists: NbestLists, weights: Weights) -> RescoredLists:
         """Sum the features of `lists`, which have them already, choose, and measure. Raises InputError."""
@@ -144,6 +162,7 @@ class Rescoring:
             hypotheses=self._hypotheses,
             weights=weights,
             tuned=self._tuned,
+            held_out=self._held_out,
             scores={evaluation.metric.name: evaluation.scores() for evaluation in self._evaluations},
             without=self._left_out.values() if self._evaluations else {},
             better=self._changes.better if self._evaluations else [],
@@ -183,6 +202,9 @@ def rescore(
     weights: Weights | Mapping[str, float] | None = None,
     tune: TuneSettings | str | None = None,
     metrics: Sequence[str] = (),
+    counts: Sequence[str] | None = None,
+    normalise: Sequence[str] = (),
+    lm_normalise: Sequence[str] = (),
     decision: DecisionSettings | None = None,
     threads: int | None = None,
 ) -> tuple[RescoredLists, RescoreReport]:
@@ -201,6 +223,11 @@ def rescore(
         Find weights on these lists, which need references.
     metrics : sequence of names
         What to measure besides what was tuned for; by default word error rate, if all utterances have references.
+    counts : sequence of names, optional
+        Counts to weigh (see `features.COUNTS`), for tuning; by default `counts_by_default`.
+    normalise, lm_normalise : sequences of names
+        How texts are rewritten before they are compared, and before models read them (see `metrics.normalise.STEPS`);
+        given weights know the latter.
     decision : DecisionSettings, optional
         How to choose; by default as the weights say, or the highest sum.
     threads : int, optional
@@ -214,14 +241,14 @@ def rescore(
     names = dict.fromkeys([*([settings.metric] if settings else []), *metrics])
     lists = copy.copy(lists)
     lists.features = dict(lists.features)
-    run = Rescoring(models, [make_metric(name) for name in names], threads)
+    run = Rescoring(models, [make_metric(name, Normaliser(normalise)) for name in names], threads)
     if settings is not None:
         lists.check_references()
-        run.add_features(lists, counts_by_default(lists))
-        weights = run.tune(lists, settings, decision or DecisionSettings())
+        run.add_features(lists, counts_by_default(lists) if counts is None else counts, lm_normalise)
+        weights = replace(run.tune(lists, settings, decision), normalise=tuple(lm_normalise))
     else:
         weights = weights if isinstance(weights, Weights) else Weights(dict(weights or {}))
         weights = replace(weights, decision=decision or weights.decision)
-        run.add_features(lists, counts_of(weights))
+        run.add_features(lists, counts_of(weights), weights.normalise)
     rescored = run.apply(lists, weights)
     return rescored, run.report(weights)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lmmix.errors import FormatError, SettingError
 from lmmix.fileio import PathLike, read_json, write_json
+from lmmix.metrics.normalise import Normaliser
 from lmmix.nbest.decide.decision import DecisionSettings
 from lmmix.nbest.formats.jsonl import is_finite_number
 
@@ -21,19 +22,22 @@ class Weights:
     Attributes
     ----------
     values : dict of feature to float
+    normalise : tuple of names
+        How texts are rewritten before features are made of them (see `metrics.normalise.STEPS`).
     decision : DecisionSettings
     tuning : dict
         What the weights were found on, and how well they did; for people to read.
     """
 
     values: dict[str, float]
+    normalise: tuple[str, ...] = ()
     decision: DecisionSettings = field(default_factory=DecisionSettings)
     tuning: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: PathLike) -> None:
         """Write as JSON."""
-        content = {"weights": self.values, "decision": asdict(self.decision), "tuning": self.tuning}
-        write_json(path, {"kind": KIND, "version": VERSION, **content})
+        content = {"weights": self.values, "normalise": list(self.normalise), "decision": asdict(self.decision)}
+        write_json(path, {"kind": KIND, "version": VERSION, **content, "tuning": self.tuning})
 
 
 def load_weights(path: PathLike) -> Weights:
@@ -49,11 +53,9 @@ def load_weights(path: PathLike) -> Weights:
     tuning = content.get("tuning", {})
     if not isinstance(tuning, dict):
         raise FormatError(f'{path}: "tuning" is not an object')
-    return Weights({name: float(value) for name, value in values.items()}, _decision(content, path), tuning)
-
-
-def _decision(content: dict[str, Any], path: PathLike) -> DecisionSettings:
     try:
-        return DecisionSettings(**content.get("decision", {}))
+        decision = DecisionSettings(**content.get("decision", {}))
+        normalise = Normaliser(content.get("normalise", [])).steps
     except (TypeError, SettingError) as error:
-        raise FormatError(f'{path}: "decision": {error}') from None
+        raise FormatError(f"{path}: {error}") from None
+    return Weights({name: float(value) for name, value in values.items()}, normalise, decision, tuning)
