@@ -94,6 +94,8 @@ class Rescoring:
         self._tuned = True
         values = dict(zip(names, map(float, found.weights)))
         tuning = {"utterances": len(lists), "metric": metric.signature, "method": settings.method, "loss": found.loss}
+        if found.held_out is not None:
+            tuning |= {"folds": settings.folds, "held_out": float(metric.value(found.held_out.sum(axis=0)))}
         return Weights(values, decision, tuning)
 
     def apply(self, lists: NbestLists, weights: Weights) -> RescoredLists:
