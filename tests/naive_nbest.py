@@ -98,3 +98,46 @@ def naive_least_loss_of_the_plane(problem: TuningProblem) -> float:
     places = sorted(angles) or [0.0]
     middles = [(left + right) / 2 for left, right in itertools.pairwise([*places, places[0] + math.tau])]
     return min(naive_loss(problem, (math.cos(a), math.sin(a))) for a in middles)
+
+
+def naive_posteriors(totals: Sequence[float]) -> list[float]:
+    """Probabilities ∝ exp(total)."""
+    mass = [math.exp(total) for total in totals]
+    return [one / sum(mass) for one in mass]
+
+
+def naive_expected_loss(problem: TuningProblem, theta: Sequence[float]) -> float:
+    """The loss of the expected statistics where totals are features / spread @ theta."""
+    sums = np.zeros(problem.statistics.shape[1])
+    for lo, hi in itertools.pairwise(problem.offsets):
+        totals = [sum(problem.features[i] / problem.spread * theta) for i in range(lo, hi)]
+        for i, p in zip(range(lo, hi), naive_posteriors(totals)):
+            sums += p * problem.statistics[i]
+    value = float(problem.metric.value(sums))
+    return -value if problem.metric.higher_is_better else value
+
+
+def naive_mira_pass(
+    features: np.ndarray,
+    cost: np.ndarray,
+    offsets: Sequence[int],
+    order: Sequence[int],
+    largest: float,
+    limits: Sequence[tuple[float, float]],
+    weights: Sequence[float],
+) -> list[list[float]]:
+    """The weights after each list (Cherry & Foster 2012, algorithm 2), put back into their limits."""
+    after, w = [], [float(x) for x in weights]
+    for u in order:
+        rows = range(offsets[u], offsets[u + 1])
+        total = {i: sum(w[f] * features[i][f] for f in range(len(w))) for i in rows}
+        hope = max(rows, key=lambda i: total[i] - cost[i])
+        fear = max(rows, key=lambda i: total[i] + cost[i])
+        ahead = [features[hope][f] - features[fear][f] for f in range(len(w))]
+        lacking = cost[fear] - cost[hope] - sum(w[f] * ahead[f] for f in range(len(w)))
+        norm = sum(x * x for x in ahead)
+        if lacking > 0 and norm > 0:
+            step = min(largest, lacking / norm)
+            w = [min(max(w[f] + step * ahead[f], limits[f][0]), limits[f][1]) for f in range(len(w))]
+        after.append(list(w))
+    return after

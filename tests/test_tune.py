@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,41 +8,26 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from naive_nbest import (
-    Errors,
-    Precisions,
     naive_least_loss_of_the_plane,
     naive_loss,
     naive_probes,
     naive_winners,
 )
+from tuning_problems import errors_of, limits_from, make_problem, random_problem
 
 from lmmix.nbest.tuning import _kernels as kernels
 from lmmix.nbest.tuning.line_search import line_search, loss_surface
-from lmmix.nbest.tuning.problem import Limits, TuningProblem, no_limits
 from lmmix.nbest.tuning.starts import starts
 
 LAW = settings(deadline=None, derandomize=True, max_examples=60)
 FEWER = settings(LAW, max_examples=20)
-METRICS = {"errors": Errors(), "precisions": Precisions()}
 small = st.integers(-3, 3)
 # Few different numbers: many equal slopes, equal hypotheses and crossings of more than two lines in one point.
 lists_of_lines = st.lists(
     st.lists(st.tuples(small, small, st.integers(0, 3)), min_size=1, max_size=6), min_size=1, max_size=4
 )
-metrics = st.sampled_from(sorted(METRICS))
+metrics = st.sampled_from(["errors", "precisions"])
 seeds = st.integers(0, 10**6)
-
-
-def make_problem(features, offsets, statistics, metric="errors", limits=None) -> TuningProblem:
-    features = np.asarray(features, float)
-    names = tuple(f"f{k}" for k in range(features.shape[1]))
-    limits = limits or no_limits(len(names))
-    return TuningProblem(names, features, np.asarray(offsets), np.asarray(statistics, float), METRICS[metric], limits)
-
-
-def errors_of(counts, offsets, length=10):
-    """(H, 2) statistics of `Errors`."""
-    return np.stack([np.asarray(counts, float), np.full(len(counts), length, float)], axis=1)
 
 
 def lines_problem(lists):
@@ -49,30 +35,6 @@ def lines_problem(lists):
     offset, slope, errors = np.array([line for lines in lists for line in lines]).T
     offsets = np.cumsum([0, *map(len, lists)])
     return make_problem(np.stack([offset, slope], axis=1), offsets, errors_of(errors, offsets))
-
-
-def random_statistics(rng, metric, offsets):
-    size = int(offsets[-1])
-    if metric == "errors":
-        lengths = np.repeat(rng.integers(1, 9, len(offsets) - 1), np.diff(offsets))
-        return np.stack([rng.integers(0, 4, size), lengths], axis=1)
-    reference = np.repeat(rng.integers(4, 9, len(offsets) - 1), np.diff(offsets))
-    length = np.maximum(reference + rng.integers(-2, 3, size), 4)
-    ngrams = length[:, None] - np.arange(4)
-    return np.column_stack([rng.binomial(ngrams, [0.8, 0.6, 0.4, 0.3]), ngrams, length, reference])
-
-
-def random_problem(seed, n_features, metric="errors", utterances=6, hypotheses=6, limits=None) -> TuningProblem:
-    """No ties between features and many between errors."""
-    rng = np.random.default_rng(seed)
-    offsets = np.cumsum([0, *rng.integers(1, hypotheses + 1, utterances)])
-    features = rng.normal(size=(offsets[-1], n_features)) * rng.uniform(0.1, 100, n_features)
-    return make_problem(features, offsets, random_statistics(rng, metric, offsets), metric, limits)
-
-
-def limits_from(*bounds):
-    lower, upper = np.array(bounds, float).T
-    return Limits(lower, upper)
 
 
 @LAW
@@ -144,7 +106,7 @@ tied_lists = st.lists(
 def test_tuned_weights_keep_their_promise_where_hypotheses_tie(lists, bounded):
     problem = lines_problem(lists)
     if bounded:
-        problem = problem.limited(limits_from((0, 1), (-1, 2)))
+        problem = replace(problem, limits=limits_from((0, 1), (-1, 2)))
     result = line_search(problem, restarts=1)
     assert result.loss == problem.loss(result.weights) <= min(map(problem.loss, starts(problem, 1, 1)))
 

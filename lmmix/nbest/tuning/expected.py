@@ -11,7 +11,7 @@ import numpy as np
 
 from lmmix.metrics.metric import loss
 from lmmix.nbest.tuning.problem import TuneResult, TuningProblem
-from lmmix.nbest.tuning.smooth import derivative, minimised, parts, result_of
+from lmmix.nbest.tuning.smooth import derivative, minimised, parts, result_of, scores, weighted_sum
 from lmmix.nbest.tuning.starts import starts
 from lmmix.parallel import thread_map
 from lmmix.progress import task
@@ -31,17 +31,17 @@ class ExpectedLoss:
 
     def posteriors(self, theta: np.ndarray) -> np.ndarray:
         """(H,) probabilities of the hypotheses, each list's sum to 1."""
-        total = self.parts @ theta
+        total = scores(self.parts, theta)
         mass = np.exp(total - np.maximum.reduceat(total, self.starts)[self.owner])
         return mass / np.add.reduceat(mass, self.starts)[self.owner]
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The expected loss and its gradient (F,)."""
         problem, p = self.problem, self.posteriors(theta)
-        sums = p @ problem.statistics
-        single = problem.statistics @ derivative(problem.metric, sums)
+        sums = weighted_sum(p, problem.statistics)
+        single = scores(problem.statistics, derivative(problem.metric, sums))
         excess = p * (single - np.add.reduceat(p * single, self.starts)[self.owner])
-        return float(loss(problem.metric, sums)) / self.unit, excess @ self.parts / self.unit
+        return float(loss(problem.metric, sums)) / self.unit, weighted_sum(excess, self.parts) / self.unit
 
 
 def expected(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) -> TuneResult:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmmix.nbest.tuning import _kernels as kernels
 from lmmix.nbest.tuning.problem import TuneResult, TuningProblem
-from lmmix.nbest.tuning.smooth import derivative, parts, result_of
+from lmmix.nbest.tuning.smooth import derivative, parts, result_of, scores
 from lmmix.progress import task
 
 LARGEST = 0.01
@@ -47,7 +47,7 @@ def mira(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) -> TuneRe
 def _costs(problem: TuningProblem, weights: np.ndarray) -> np.ndarray:
     """(H,) how much worse each hypothesis makes the text that `weights` choose; its typical range in a list is 1."""
     sums = problem.statistics[problem.best(weights)].sum(axis=0)
-    cost = problem.statistics @ derivative(problem.metric, sums)
+    cost = scores(problem.statistics, derivative(problem.metric, sums))
     firsts = problem.offsets[:-1]
     typical = float(np.mean(np.maximum.reduceat(cost, firsts) - np.minimum.reduceat(cost, firsts)))
     return cost / typical if typical > 0 else cost

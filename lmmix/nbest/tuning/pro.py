@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from lmmix.nbest.tuning.problem import TuneResult, TuningProblem
-from lmmix.nbest.tuning.smooth import minimised, parts, result_of
+from lmmix.nbest.tuning.smooth import minimised, parts, result_of, scores, weighted_sum
 from lmmix.nbest.tuning.starts import starts
 
 SAMPLED = 5000
@@ -34,9 +34,9 @@ def pro(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) -> TuneRes
     ahead = scaled[better] - scaled[worse]
 
     def regression(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        margin = ahead @ theta
+        margin = scores(ahead, theta)
         wrong = np.exp(-np.logaddexp(0.0, margin))
-        return float(np.logaddexp(0.0, -margin).mean()), -(wrong @ ahead) / len(ahead)
+        return float(np.logaddexp(0.0, -margin).mean()), -weighted_sum(wrong, ahead) / len(ahead)
 
     return result_of(problem, minimised(problem, regression, start)[0])
 

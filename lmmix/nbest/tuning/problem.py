@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -120,10 +120,6 @@ class TuningProblem:
         """The loss of the hypotheses that the weights (F,) choose."""
         return float(loss(self.metric, self.statistics[self.best(weights)].sum(axis=0)))
 
-    def limited(self, limits: Limits) -> TuningProblem:
-        """The same problem with other limits."""
-        return replace(self, limits=limits)
-
     def part(self, utterances: np.ndarray) -> TuningProblem:
         """The problem of some utterances only: indices, ascending."""
         sizes = np.diff(self.offsets)[utterances]
@@ -148,7 +144,20 @@ def tuning_problem(
 
 @dataclass(frozen=True)
 class TuneResult:
-    """Weights (F,) and the loss of the hypotheses that they choose."""
+    """What was found.
+
+    Attributes
+    ----------
+    weights : (F,) float64
+    loss : float
+        Of the hypotheses that they choose.
+    held_out : (U, k) float64 or None
+        Statistics of what is chosen with weights found on the lists of other folds; None without cross-validation.
+    fold_weights : (K, F) float64 or None
+        The weights of each fold, found on all others.
+    """
 
     weights: np.ndarray
     loss: float
+    held_out: np.ndarray | None = None
+    fold_weights: np.ndarray | None = None

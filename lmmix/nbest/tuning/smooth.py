@@ -23,8 +23,18 @@ Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 def parts(problem: TuningProblem) -> np.ndarray:
-    """(H, F) features divided by their spread, so that nothing depends on their units."""
-    return np.ascontiguousarray(problem.features / problem.spread)
+    """(H, F) features divided by their spread, so that nothing depends on their units; 0 for those that never vary."""
+    return np.where(problem.varies, problem.features / problem.spread, 0.0)
+
+
+def scores(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """rows (H, n) @ vector (n,), added up in an order that does not depend on the threads of a library."""
+    return np.einsum("hn,n->h", rows, vector)
+
+
+def weighted_sum(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """weights (H,) @ rows (H, n), in the same manner."""
+    return np.einsum("h,hn->n", weights, rows)
 
 
 def derivative(metric: Metric, sums: np.ndarray) -> np.ndarray:

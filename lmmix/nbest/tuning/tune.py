@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
-from lmmix.errors import SettingError
+import numpy as np
+
+from lmmix.errors import InputError, SettingError
+from lmmix.metrics.metric import METRICS
+from lmmix.nbest.tuning.cross_validation import cross_validated
 from lmmix.nbest.tuning.problem import Limits, TuneResult, TuningProblem, no_limits
 
 METHODS = {
@@ -56,23 +61,49 @@ class TuneSettings:
             raise SettingError(f"seed is {self.seed}; it must be 0 or more")
         if self.folds < 0 or self.folds == 1:
             raise SettingError(f"folds is {self.folds}; it must be 0, or 2 or more")
+        if self.metric.partition(":")[0] not in METRICS:
+            raise SettingError(f"there is no metric {self.metric!r}; there are {', '.join(METRICS)}")
+        for name, weight in self.fixed.items():
+            if not math.isfinite(weight):
+                raise SettingError(f"the fixed weight of {name!r} is {weight}; it must be a finite number")
+        for name, (low, high) in self.bounds.items():
+            if not (low <= high and low < math.inf and high > -math.inf):
+                raise SettingError(
+                    f"the bounds of {name!r} are {low} and {high}; they must be numbers, the first not above the second"
+                )
 
 
 def tune_weights(problem: TuningProblem, settings: TuneSettings) -> TuneResult:
-    """Weights by the method of `settings`."""
+    """Weights by the method of `settings`, cross-validated if it says so.
+
+    Raises SettingError for more folds than utterances, InputError for lists on which the metric has no value.
+    """
+    if not math.isfinite(problem.loss(np.zeros(len(problem.names)))):
+        raise InputError(f"{problem.metric.name} has no value on these lists: all references are empty")
     module, function = METHODS[settings.method].split(":")
     method: Callable[..., TuneResult] = getattr(import_module(module), function)
-    return method(problem, restarts=settings.restarts, seed=settings.seed)
+
+    def find(part: TuningProblem) -> TuneResult:
+        return method(part, restarts=settings.restarts, seed=settings.seed)
+
+    if not settings.folds:
+        return find(problem)
+    held_out, fold_weights = cross_validated(problem, settings.folds, lambda part: find(part).weights)
+    return replace(find(problem), held_out=held_out, fold_weights=fold_weights)
 
 
 def limits_of(names: Sequence[str], settings: TuneSettings) -> Limits:
-    """What the weights of the features `names` may be. Raises SettingError for a feature that is not among them."""
+    """What the weights of the features `names` may be.
+
+    Raises SettingError for a feature that is not among them or that is limited twice.
+    """
     limits = no_limits(len(names))
-    bounds = {**settings.bounds, **{name: (value, value) for name, value in settings.fixed.items()}}
-    for given, (low, high) in bounds.items():
+    said: dict[int, str] = {}
+    for given, (low, high) in (*settings.bounds.items(), *((name, (w, w)) for name, w in settings.fixed.items())):
         k = names.index(feature_called(given, names))
-        if not low <= high:
-            raise SettingError(f"the bounds of {given!r} are {low} and {high}; the first must not be above the second")
+        if k in said:
+            raise SettingError(f"the weight of {names[k]!r} is fixed or bounded twice, as {said[k]!r} and as {given!r}")
+        said[k] = given
         limits.lower[k], limits.upper[k] = low, high
     return limits
 
