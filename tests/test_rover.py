@@ -165,7 +165,7 @@ def test_votes_without_ties_are_those_of_nists_rover(tmp_path):
             compared += 1
             same += network.best() == nist.get(key, [])
     # NIST's program gives empty words other costs, so that words may come into other slots.
-    assert compared > 200 and same >= compared - 2
+    assert compared > 200 and same > 0.95 * compared
 
 
 def write_lists(path, **lists):
