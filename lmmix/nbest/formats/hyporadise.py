@@ -54,13 +54,17 @@ class _Text:
             line += chunk.count(b"\n")
         self.text = "".join(parts)
         self._has_halves = re.search(r"\\u[dD]", self.text) is not None
-        self.at, self._line, self._line_at = 0, 1, 0
+        self.at = 0
+        self._looked_at, self._line, self._line_start = 0, 1, 0
 
     def where(self) -> str:
-        """``file:line`` of what comes next."""
-        self._line += self.text.count("\n", self._line_at, self.at)
-        self._line_at = self.at
-        return f"{self.path}:{self._line}"
+        """``file:line:column`` of what comes next; the whole array may be one line."""
+        ends = self.text.count("\n", self._looked_at, self.at)
+        if ends:
+            self._line += ends
+            self._line_start = self.text.rfind("\n", 0, self.at) + 1
+        self._looked_at = self.at
+        return f"{self.path}:{self._line}:{self.at - self._line_start + 1}"
 
     def sign(self) -> str:
         """The next character that is not blank; empty at the end."""
@@ -82,7 +86,7 @@ class _Text:
 
 
 def _objects(text: _Text) -> Iterator[tuple[Any, str]]:
-    """(value, ``file:line``) of what stands in an array, or one after the other."""
+    """(value, where it begins) of what stands in an array, or one after the other."""
     array = text.sign() == "["
     if array:
         text.at += 1
