@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--bound", multiple=True, metavar="NAME=A:B", help="The least and the largest weight.")
 @click.option("--folds", type=int, default=0, metavar="K", help="Measure also by cross-validation over utterances.")
 @click.option("--restarts", type=int, default=20, show_default=True, help="Random starts of the tuning.")
+@click.option("--plot", metavar="FILE", help="Draw the metric over the two heaviest weights (.png, .svg, .pdf).")
 @click.option("--weights-out", metavar="FILE", help="Write the weights found.")
 @click.option("--weights", metavar="FILE", help="Use these weights.")
 @click.option("--decide", metavar="RULE", help="How to choose: best, mbr, vote; default: best, or what --weights says.")
@@ -100,6 +101,8 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
                 for write in writers:
                     write(rescored)
     report = run.report(weights)
+    if given["plot"]:
+        run.draw(given["plot"])
     if given["weights_out"]:
         weights.save(given["weights_out"])
     if as_json:
@@ -110,9 +113,14 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
 
 def _check(nbest: str, output: str | None, best_out: str | None, given: dict[str, Any]) -> None:
     from lmmix.errors import SettingError
+    from lmmix.nbest.plot import check_picture
 
     if bool(given["weights"]) == bool(given["tune"]):
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
+    if given["plot"]:
+        check_picture(given["plot"])
+        if not given["tune"]:
+            raise SettingError("--plot draws what --tune looked at; give --tune METRIC")
     for path in (output, best_out, given["weights_out"]):
         refuse_overwriting(path or "-", (nbest, *given["models"], *given["refs"]))
 

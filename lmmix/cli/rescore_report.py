@@ -47,9 +47,21 @@ def _print_scores(report: RescoreReport) -> None:
             *(scores.metric.factor * value for value in (gain.value, gain.low, gain.high))
         )
         rows.append([name, values["first"], values[""], difference, f"{gain.p:.3f}", values["oracle"], values["worst"]])
+    if report.held_out is not None:
+        _print_cross_validated(report)
     where = "on the lists that the weights were tuned on:" if report.tuned else "with these weights:"
     click.echo(f"\n{where}")
     print_table(["", "first-best", "rescored", "difference [95 %]", "p", "oracle", "worst"], rows)
+
+
+def _print_cross_validated(report: RescoreReport) -> None:
+    scores = next(iter(report.scores.values()))
+    gain, factor = report.cross_validated(), scores.metric.factor
+    value = factor * (scores.values()["first"] + gain.value)
+    click.echo(
+        f"\ncross-validated {scores.metric.name}: {value:.2f}, "
+        f"{factor * gain.value:+.2f} [{factor * gain.low:+.2f}, {factor * gain.high:+.2f}], p {gain.p:.3f}"
+    )
 
 
 def _print_change(what: str, change: Change) -> None:

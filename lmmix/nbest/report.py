@@ -30,7 +30,7 @@ class RescoreReport:
     held_out : (U, k) float64, optional
         Statistics of what is chosen with weights that were found on other utterances.
     without : dict of feature to float
-        The first metric with the weight of this feature set to 0 and the highest sum chosen.
+        The first metric when the highest sum is chosen without this feature: tuned anew if weights were tuned.
     better, worse : lists of Change
         The utterances that gained most and lost most.
     coverage : dict of language model feature to LmCoverage

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmmix.errors import SettingError
+from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.metrics.metric import METRICS, Metric, make_metric
 from lmmix.metrics.normalise import Normaliser
@@ -30,8 +31,10 @@ from lmmix.nbest.features import (
 )
 from lmmix.nbest.left_out import LeftOut
 from lmmix.nbest.lists import NbestLists
+from lmmix.nbest.plot import plot_surface
 from lmmix.nbest.report import RescoreReport
-from lmmix.nbest.tuning.problem import tuning_problem
+from lmmix.nbest.tuning.ablation import without
+from lmmix.nbest.tuning.problem import TuneResult, TuningProblem, tuning_problem
 from lmmix.nbest.tuning.tune import TuneSettings, limits_of, tune_weights
 from lmmix.nbest.utterance import Rescored
 from lmmix.nbest.weights import Weights
@@ -83,8 +86,7 @@ class Rescoring:
     ) -> None:
         self.models, self.threads = models, threads
         self._started = time.perf_counter()
-        self._tuned = False
-        self._held_out: np.ndarray | None = None
+        self._tuned: _Tuned | None = None
         self._coverage = {LM + name: LmCoverage() for name in models}
         self._utterances = self._hypotheses = 0
         self.must_measure = bool(metrics)
@@ -126,7 +128,7 @@ class Rescoring:
         if decision.rule in LIST_RULES and temperature:
             total = lists.matrix(names) @ found.weights
             decision = replace(decision, temperature=find_temperature(lists, total, metric, decision)[0])
-        self._tuned, self._held_out = True, found.held_out
+        self._tuned = _Tuned(problem, found)
         tuning = {
             "utterances": len(lists),
             "metric": metric.name,
@@ -155,21 +157,45 @@ class Rescoring:
         self._changes.add(lists, decision, first, chosen)
         self._left_out.add(lists, weights, total)
 
+    def _without(self) -> dict[str, float]:
+        """What the first metric would be without each feature: tuned anew if weights were, else with its weight 0."""
+        if self._tuned is None:
+            return self._left_out.values() if self._evaluations else {}
+        problem, weights = self._tuned.problem, self._tuned.result.weights
+        sign = -1.0 if problem.metric.higher_is_better else 1.0
+        return {name: sign * without(problem, k, weights) for k, name in enumerate(problem.names)}
+
+    def draw(self, path: PathLike, features: Sequence[str] = ()) -> None:
+        """A picture of the metric over two weights around those that were found, by default the heaviest ones.
+
+        Raises SettingError for a format of pictures that is not known, MissingDependencyError.
+        """
+        assert self._tuned is not None
+        plot_surface(self._tuned.problem, self._tuned.result.weights, features, path)
+
     def report(self, weights: Weights) -> RescoreReport:
         """What was done so far."""
         return RescoreReport(
             utterances=self._utterances,
             hypotheses=self._hypotheses,
             weights=weights,
-            tuned=self._tuned,
-            held_out=self._held_out,
+            tuned=self._tuned is not None,
+            held_out=self._tuned.result.held_out if self._tuned else None,
             scores={evaluation.metric.name: evaluation.scores() for evaluation in self._evaluations},
-            without=self._left_out.values() if self._evaluations else {},
+            without=self._without(),
             better=self._changes.better if self._evaluations else [],
             worse=self._changes.worse if self._evaluations else [],
             coverage=self._coverage,
             seconds=time.perf_counter() - self._started,
         )
+
+
+@dataclass(frozen=True)
+class _Tuned:
+    """What tuning saw, and what it found."""
+
+    problem: TuningProblem
+    result: TuneResult
 
 
 def _names_to_weigh(lists: NbestLists) -> list[str]:

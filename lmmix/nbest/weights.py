@@ -57,5 +57,5 @@ def load_weights(path: PathLike) -> Weights:
         decision = DecisionSettings(**content.get("decision", {}))
         normalise = Normaliser(content.get("normalise", [])).steps
     except (TypeError, SettingError) as error:
-        raise FormatError(f"{path}: {error}") from None
+        raise FormatError(f'{path}: "decision" or "normalise": {error}') from None
     return Weights({name: float(value) for name, value in values.items()}, normalise, decision, tuning)
