@@ -19,8 +19,8 @@ from lmmix.nbest.tuning import _kernels as kernels
 from lmmix.nbest.tuning.line_search import line_search, loss_surface
 from lmmix.nbest.tuning.starts import starts
 
-LAW = settings(deadline=None, derandomize=True, max_examples=60)
-FEWER = settings(LAW, max_examples=20)
+LAW = settings(deadline=None, derandomize=True, max_examples=40)
+FEWER = settings(LAW, max_examples=10)
 small = st.integers(-3, 3)
 # Few different numbers: many equal slopes, equal hypotheses and crossings of more than two lines in one point.
 lists_of_lines = st.lists(
