@@ -189,6 +189,14 @@ def test_lists_of_one_hypothesis_have_their_loss_whatever_the_weights():
     assert result.loss == 7 / 20 and result.weights.tolist() == [0.0]
 
 
+def test_feature_is_done_without_where_the_first_of_equals_is_the_best():
+    # The second feature breaks the tie of the first wrongly, whatever its sign.
+    features = [[1.0, 0.0], [1.0, 1.0], [0.0, 2.0], [1.0, 0.0], [1.0, -1.0], [0.0, -2.0]]
+    problem = make_problem(features, [0, 3, 6], errors_of([0, 1, 1, 0, 1, 1], None))
+    weights = line_search(problem).weights
+    assert weights[0] > 0 and weights[1] == 0 and problem.loss(weights) == 0
+
+
 some_limits = st.sampled_from(
     [(-np.inf, np.inf), (0, np.inf), (-np.inf, 0), (0, 1), (-0.5, 2), (0.3, 0.3), (0, 0), (-2, -1)]
 )
