@@ -17,8 +17,8 @@ from lmmix.nbest.tuning.pro import KEPT, LEAST, pro, sampled_pairs
 from lmmix.nbest.tuning.smooth import PRIOR, derivative
 from lmmix.nbest.tuning.tune import METHODS, TuneSettings, tune_weights
 
-LAW = settings(deadline=None, derandomize=True, max_examples=40)
-FEWER = settings(LAW, max_examples=8)
+LAW = settings(deadline=None, derandomize=True, max_examples=30)
+FEWER = settings(LAW, max_examples=6)
 SMOOTH = {"expected": expected, "pro": pro, "mira": mira}
 methods = pytest.mark.parametrize("method", SMOOTH)
 metrics = st.sampled_from(["errors", "precisions"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -47,8 +48,10 @@ def plot_surface(problem: TuningProblem, weights: np.ndarray, names: Sequence[st
         here = sign * metric.factor * problem.loss(weights)
         axes.plot(weights[pair[0]], weights[pair[1]], "x", color="red", markersize=10, markeredgewidth=2)
         axes.set(xlabel=problem.names[pair[0]], ylabel=problem.names[pair[1]], title=f"{metric.name} {here:.2f} at ×")
-        with atomic_write(path) as stream:
-            figure.savefig(stream, format=suffix[1:], dpi=150, metadata=UNDATED[suffix])
+        picture = io.BytesIO()
+        figure.savefig(picture, format=suffix[1:], dpi=150, metadata=UNDATED[suffix])
+    with atomic_write(path) as stream:
+        stream.write(picture.getvalue())
 
 
 def check_picture(path: PathLike) -> str:

@@ -44,33 +44,40 @@ def line_search(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) ->
 
 
 def descend(problem: TuningProblem, weights: np.ndarray, rng: np.random.Generator) -> TuneResult:
-    """Line searches from allowed `weights` (F,) until a round over the axes and random directions brings nothing."""
-    now = problem.loss(weights)
-    improved = True
-    while improved:
-        improved = False
+    """Line searches from allowed `weights` (F,) until a round over the axes and random directions brings nothing.
+
+    Each round also tries to do without each feature: at exactly 0 others may tie, and the first of them be the best.
+    """
+    now = TuneResult(weights, problem.loss(weights))
+    while True:
+        before = now.loss
         for direction in _directions(problem, rng):
-            step, promised = _best_step(problem, weights, direction)
-            if not promised < now:
-                continue
-            candidate = _scaled(problem, problem.limits.clipped(weights + step * direction))
-            reached = problem.loss(candidate)
-            if reached < now:
-                weights, now, improved = candidate, reached, True
-    return TuneResult(weights, now)
+            step, promised = _best_step(problem, now.weights, direction)
+            if promised < now.loss:
+                now = _better(problem, now, now.weights + step * direction)
+        for k in np.flatnonzero(problem.movable):
+            fewer = now.weights.copy()
+            fewer[k] = 0.0
+            if fewer.any():
+                now = _better(problem, now, fewer)
+        if not now.loss < before:
+            return now
+
+
+def _better(problem: TuningProblem, now: TuneResult, weights: np.ndarray) -> TuneResult:
+    """What has less loss: `now`, or `weights` (F,) put into the limits and scaled if they may be."""
+    weights = problem.limits.clipped(weights)
+    if problem.limits.scalable:
+        # The largest part is 1.
+        weights = weights / max(float(np.abs(weights * problem.spread).max()), 1e-300)
+    reached = problem.loss(weights)
+    return TuneResult(weights, reached) if reached < now.loss else now
 
 
 def _directions(problem: TuningProblem, rng: np.random.Generator) -> np.ndarray:
     """(2 M, F): the axes of the M weights that may move and as many random directions, in units of the features."""
     axes = np.eye(len(problem.names))[problem.movable]
     return np.concatenate([axes, rng.normal(size=axes.shape) * problem.movable]) / problem.spread
-
-
-def _scaled(problem: TuningProblem, weights: np.ndarray) -> np.ndarray:
-    """The weights with a largest part of 1, if they may be scaled."""
-    if not problem.limits.scalable:
-        return weights
-    return weights / max(float(np.abs(weights * problem.spread).max()), 1e-300)
 
 
 def _best_step(problem: TuningProblem, weights: np.ndarray, direction: np.ndarray) -> tuple[float, float]:
