@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lmmix.cli.common import refuse_overwriting, with_progress
+from lmmix.cli.common import Words, refuse_overwriting, with_progress
 from lmmix.cli.nbest_options import list_options, utterances_of
 
 
@@ -14,13 +14,15 @@ from lmmix.cli.nbest_options import list_options, utterances_of
 @click.argument("nbest")
 @click.option("--folds", type=int, default=5, show_default=True, metavar="K", help="How many parts.")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Where to write the texts.")
+@click.option("--normalise", type=Words(), metavar="STEP,…", help="Rewrite references: lower, nopunct, nfc, …")
 @list_options
 @with_progress
-def command(nbest: str, folds: int, output: str, **given: Any) -> None:
+def command(nbest: str, folds: int, output: str, normalise: list[str] | None, **given: Any) -> None:
     """Write the references of n-best lists as texts to train on, so that weights can be tuned on the same lists.
 
     A model that knows the references is trusted too much. So for each fold k one is trained on DIR/k.txt, the
     references of the other folds, and scores the utterances of fold k; the final one is trained on DIR/all.txt.
+    DIR/k.held.txt has the references of fold k, for mixing and stopping.
 
     \b
     lmmix folds train.jsonl --folds 5 -o folds
@@ -29,8 +31,9 @@ def command(nbest: str, folds: int, output: str, **given: Any) -> None:
     lmmix ngram folds/all.txt -o ours.lmx --order 4
     lmmix rescore test.jsonl --lm ours.lmx --weights weights.json
     """
+    from lmmix.metrics.normalise import Normaliser
     from lmmix.nbest.folds import write_fold_texts
 
     refuse_overwriting(output, (nbest, *given["refs"]))
-    write_fold_texts(list(utterances_of(nbest, given)), folds, output)
+    write_fold_texts(list(utterances_of(nbest, given)), folds, output, Normaliser(normalise or ()))
     click.echo(f"{output}: all.txt, and 0.txt to {folds - 1}.txt without the references of their fold")

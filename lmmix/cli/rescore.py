@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @list_options
 @metric_options
 @click.option("--tune", metavar="METRIC", help="Find feature weights on these lists: wer, cer, bleu, …")
-@click.option("--method", default="mert", show_default=True, metavar="NAME", help="How: mert, expected, pro, mira.")
+@click.option("--method", default="expected", show_default=True, metavar="NAME", help="Or mert, pro, mira.")
 @click.option("--lm-normalise", type=Words(), metavar="STEP,…", help="Rewrite texts before models read them, too.")
 @click.option("--counts", type=Words(), metavar="NAME,…", help="Counts to weigh: words, chars, rank, none.")
 @click.option("--fix", multiple=True, metavar="NAME=W", help="A weight that is known.")

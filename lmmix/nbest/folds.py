@@ -12,26 +12,33 @@ from pathlib import Path
 
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike, atomic_folder
+from lmmix.metrics.normalise import Normaliser
 from lmmix.nbest.utterance import Utterance
 
 MARKER = "all.txt"
 
 
-def write_fold_texts(utterances: Sequence[Utterance], folds: int, path: PathLike) -> None:
+def write_fold_texts(
+    utterances: Sequence[Utterance], folds: int, path: PathLike, normaliser: Normaliser | None = None
+) -> None:
     """Write a folder with ``all.txt``, all references, and for each fold k ``k.txt``, those of the other folds.
 
-    A reference a line. Raises SettingError, InputError for an utterance without reference.
+    What is left out, the references of the fold itself, is ``k.held.txt``: held-out text for stopping and mixing. A
+    reference a line, rewritten by `normaliser`. Raises SettingError, InputError for an utterance without reference.
     """
     if not 2 <= folds <= len(utterances):
         raise SettingError(f"folds is {folds}; it must be from 2 to the number of utterances, {len(utterances)}")
     for one in utterances:
         if not one.refs:
             raise InputError(f"utterance {one.id!r} has no reference: put one into the list or give --ref FILE")
+    rewritten = normaliser or Normaliser()
+    texts = ["".join(f"{rewritten(ref)}\n" for ref in one.refs) for one in utterances]
     with atomic_folder(path, MARKER) as folder:
-        _write(utterances, folder / MARKER)
+        _write(texts, folder / MARKER)
         for k in range(folds):
-            _write([one for u, one in enumerate(utterances) if u % folds != k], folder / f"{k}.txt")
+            _write([text for u, text in enumerate(texts) if u % folds != k], folder / f"{k}.txt")
+            _write(texts[k::folds], folder / f"{k}.held.txt")
 
 
-def _write(utterances: Sequence[Utterance], path: Path) -> None:
-    path.write_text("".join(f"{ref}\n" for one in utterances for ref in one.refs), encoding="utf-8")
+def _write(texts: Sequence[str], path: Path) -> None:
+    path.write_text("".join(texts), encoding="utf-8")

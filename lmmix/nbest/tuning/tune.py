@@ -45,7 +45,7 @@ class TuneSettings:
     """
 
     metric: str = "wer"
-    method: str = "mert"
+    method: str = "expected"
     folds: int = 0
     restarts: int = 20
     seed: int = 1
