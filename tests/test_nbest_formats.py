@@ -79,7 +79,9 @@ class Holds:
 anything = texts_of(NASTY + "\n\t\r\0", "(^|[ \n\t\r\0])</?s>")
 FORMATS_HOLD = {
     "jsonl": Holds(ids=anything, texts=anything, scores=anything, refs=3, fields=True, digits=6),
-    "hyporadise": Holds(refs=1),
+    "hyporadise": Holds(ids=anything, texts=anything, scores=anything, refs=3, fields=True),
+    "espnet": Holds(texts=texts_of(NASTY)),
+    "kaldi": Holds(texts=texts_of(NASTY), scores=texts_of(NASTY, "^$") | plain_scores),
     "tsv": Holds(
         ids=texts_of(NASTY, "^$"),
         texts=texts_of(NASTY),
