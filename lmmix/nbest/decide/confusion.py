@@ -70,15 +70,16 @@ def confusion_network(texts: Sequence[Sequence[str]], masses: np.ndarray) -> Con
     """
     numbers = {EMPTY: 0}
     order = [int(i) for i in np.argsort(-masses, kind="stable") if masses[i] > 0]
-    ids = [np.array([numbers.setdefault(word, len(numbers)) for word in texts[i]], np.int64) for i in order]
+    # Behind the words of a text stands the empty one.
+    ids = [[numbers.setdefault(word, len(numbers)) for word in (*texts[i], EMPTY)] for i in order]
     slots, entered = np.zeros((0, len(numbers))), np.zeros((0, len(numbers)), np.int64)
     before = 0.0
     for k, (i, words) in enumerate(zip(order, ids)):
-        costs = np.rint(FINE * (1.0 - slots / max(before, masses[i]))) / FINE
-        pairs = align(costs[:, words], costs[:, 0], np.ones(len(words)))
+        costs = np.rint(FINE * (1.0 - slots[:, words] / before)) / FINE
+        pairs = align(costs[:, :-1], costs[:, -1], np.ones(len(words) - 1))
         slots, entered = _with_new_slots(slots, entered, pairs[:, 0], before, k)
-        # Where a slot gets no word the second number is −1, which takes the empty word behind all others.
-        chosen = np.append(words, 0)[pairs[:, 1]]
+        # Where a slot gets no word the second number is −1, which takes the empty one.
+        chosen = np.array(words)[pairs[:, 1]]
         rows = np.arange(len(pairs))
         slots[rows, chosen] += masses[i]
         entered[rows, chosen] = np.minimum(entered[rows, chosen], k)

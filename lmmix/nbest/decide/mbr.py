@@ -30,7 +30,7 @@ def least_risks(
     """
     votes = ballot(texts, total, temperatures)
     heard = np.flatnonzero(votes.masses.any(axis=0))
-    losses = LOSSES[settings.loss](votes.words, [votes.words[i] for i in heard])
+    losses = LOSSES[settings.loss](votes.words, heard)
     risks = votes.masses[:, heard] @ losses.T
     width = ROUNDING * np.abs(losses).max()
     places = [votes.place[np.argmax(risk <= risk.min() + width)] for risk in risks]

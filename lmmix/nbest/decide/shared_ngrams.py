@@ -17,20 +17,18 @@ class Shared:
 
     Attributes
     ----------
-    candidates, references : (n,), (m,) float64
+    counts : (n,) float64
         How many the texts have.
     matches : (n, m) float64
-        How many two texts share: of each n-gram the smaller of the two counts, as BLEU clips them.
+        How many they share with others: of each n-gram the smaller of the two counts, as BLEU clips them.
     """
 
-    candidates: np.ndarray
-    references: np.ndarray
+    counts: np.ndarray
     matches: np.ndarray
 
 
-def shared_ngrams(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[str]], order: int) -> list[Shared]:
-    """What n candidates and m references, sequences of words or characters, share of the n-grams of order 1…`order`."""
-    texts = [*candidates, *references]
+def shared_ngrams(texts: Sequence[Sequence[str]], others: np.ndarray, order: int) -> list[Shared]:
+    """What n texts, sequences of words or characters, share with `others` (m,) of them, for the orders 1…`order`."""
     numbers: dict[str, int] = {}
     units = np.array([numbers.setdefault(unit, len(numbers)) for text in texts for unit in text], np.int64)
     lengths = np.array([len(text) for text in texts], np.int64)
@@ -44,13 +42,12 @@ def shared_ngrams(candidates: Sequence[Sequence[str]], references: Sequence[Sequ
         longer = ngram[begins] * max(len(numbers), 1) + units[begins + n - 1]
         ngram[begins] = np.unique(longer, return_inverse=True)[1]
         counts = np.maximum(lengths - n + 1, 0).astype(np.float64)
-        matches = _matches(owner[begins], ngram[begins], len(texts), len(candidates))
-        found.append(Shared(counts[: len(candidates)], counts[len(candidates) :], matches))
+        found.append(Shared(counts, _matches(owner[begins], ngram[begins], len(texts), others)))
     return found
 
 
-def _matches(owner: np.ndarray, ngram: np.ndarray, texts: int, candidates: int) -> np.ndarray:
-    """(candidates, texts − candidates) clipped matches of the n-grams that stand in the texts `owner`."""
+def _matches(owner: np.ndarray, ngram: np.ndarray, texts: int, others: np.ndarray) -> np.ndarray:
+    """(n, m) clipped matches of the n-grams that stand in the texts `owner`."""
     order = np.lexsort((owner, ngram))
     owner, ngram = owner[order], ngram[order]
     change = np.flatnonzero(np.diff(owner, prepend=-1) | np.diff(ngram, prepend=-1))
@@ -60,10 +57,10 @@ def _matches(owner: np.ndarray, ngram: np.ndarray, texts: int, candidates: int) 
     order = np.lexsort((time, ngram))
     owner, ngram, time = owner[order], ngram[order], time[order]
     feature = np.cumsum((np.diff(ngram, prepend=-1) | np.diff(time, prepend=-1)) != 0) - 1
-    matches = np.zeros((candidates, texts - candidates))
+    matches = np.zeros((texts, len(others)))
     for lo in range(0, int(feature[-1]) + 1 if len(feature) else 0, WIDTH):
         begin, end = np.searchsorted(feature, [lo, lo + WIDTH])
-        has = np.zeros((texts, WIDTH), np.float32)
+        has = np.zeros((texts, feature[end - 1] + 1 - lo), np.float32)
         has[owner[begin:end], feature[begin:end] - lo] = 1.0
-        matches += has[:candidates] @ has[candidates:].T
+        matches += has @ has[others].T
     return matches
