@@ -24,7 +24,7 @@ from lmmix.fileio import PathLike
 from lmmix.nbest.formats.folder import FolderFiles, file_of, name_of, written_folder
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.keyed import KeyedLines, first_line, fits_a_line, keyed_line, numbered_folders
-from lmmix.nbest.formats.number import is_number, number
+from lmmix.nbest.formats.number import is_number
 from lmmix.nbest.utterance import Rescored, Utterance
 
 TEXT, TOTAL = "text", "total"
@@ -105,12 +105,11 @@ class _Rank:
 
     def add_to(self, utterance: Utterance) -> None:
         """Add the hypothesis of this rank, which is next in all files."""
-        key, where = utterance.id, self.text.where
         for name, file in self.scores.items():
-            utterance.scores[name].append(_number(file, key, where))
-        fields: dict[str, Any] = {name: file.next() for name, file in self.fields.items() if file.key == key}
+            utterance.scores[name].append(file.take_number(self.text, _plain))
+        fields: dict[str, Any] = {name: file.next() for name, file in self.fields.items() if file.key == self.text.key}
         if self.total is not None:
-            fields["total"] = _number(self.total, key, where)
+            fields["total"] = self.total.take_number(self.text, _plain)
         utterance.hyp_fields.append(fields)
         utterance.texts.append(self.text.next())
 
@@ -119,11 +118,6 @@ class _Rank:
         self.text.finish(first.path)
         for file in (*self.scores.values(), *self.fields.values(), *([self.total] if self.total else [])):
             file.finish(self.text.path)
-
-
-def _number(file: KeyedLines, key: str, asked: str) -> float:
-    where = file.where
-    return number(_plain(file.take(key, asked)), where)
 
 
 def _utterance(key: str, ranks: list[_Rank]) -> Utterance:

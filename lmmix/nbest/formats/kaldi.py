@@ -8,9 +8,10 @@ called like the file: costs are negative natural logarithms, so the score is −
 of other kinds; these, and whatever else does not begin with such a line, are left alone with a warning. The list may
 also be the one file of texts, and costs may be elsewhere (`ReadOptions.scores`).
 
-What is written is one folder: ``text``, a file of costs for each score, old and new (``lm%3Amix`` for ``lm:mix``, see
-`folder.file_of`), ``total``, negative as well, and ``best`` with lines ``utterance word word …``. Reading takes
-``total`` for what an earlier run found, not for a score, and passes over ``best``.
+What is written is one folder: ``text``, a file of costs for each score, old and new (``lm%3Amix`` for ``lm:mix`` and
+``%77ords`` for ``words``, see `folder.file_of`), ``total``, a cost as well, and ``best`` with lines
+``utterance word word …``. Reading takes ``total`` for what an earlier run found, not for a score, and passes over
+``best``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from lmmix.fileio import COMPRESSED, PathLike
 from lmmix.nbest.formats.folder import MARKER, FolderFiles, file_of, name_of, written_folder
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.keyed import KeyedLines, first_line, keyed_line, numbered_folders, parted
-from lmmix.nbest.formats.number import is_number, number
+from lmmix.nbest.formats.number import is_number
 from lmmix.nbest.utterance import Rescored, Utterance
 
 logger = logging.getLogger("lmmix")
@@ -150,9 +151,8 @@ def _name_and_rank(texts: KeyedLines) -> tuple[str, int]:
 
 
 def _score(file: KeyedLines, texts: KeyedLines) -> float:
-    where = file.where
     # Taken from 0, so that a cost of 0 is no negative 0.
-    return 0.0 - number(file.take(texts.key or "", texts.where), where)
+    return 0.0 - file.take_number(texts)
 
 
 def _fields(ranks: list[int], totals: list[float]) -> list[dict[str, Any]]:

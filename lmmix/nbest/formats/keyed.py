@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from lmmix.errors import FormatError, InputError
 from lmmix.fileio import PathLike, open_read, read_text_lines
+from lmmix.nbest.formats.number import number
 from lmmix.vocab import SPACE
 
 _CHUNK_BYTES = 1 << 16
@@ -39,9 +41,9 @@ class KeyedLines:
 
     def _advance(self) -> None:
         self.key, self.value = None, ""
-        for number, line in self._lines:
+        for place, line in self._lines:
             if line.strip(" \t\v\f\r\0"):
-                self._number = number
+                self._number = place
                 self.key, self.value = parted(line)
                 if not self.key:
                     raise FormatError(f"{self.where}: begins with a blank, not with a key")
@@ -53,15 +55,20 @@ class KeyedLines:
         self._advance()
         return value
 
-    def take(self, key: str, asked: str) -> str:
-        """The value of the next line, which must have this key, as the line `asked` has. Raises FormatError."""
-        if self.key != key:
+    def take(self, other: KeyedLines) -> str:
+        """The value of the next line, which must have the key that comes next in `other`. Raises FormatError."""
+        if self.key != other.key:
             found = "the file ends" if self.key is None else f"the key is {self.key!r}"
             raise FormatError(
-                f"{self.where}: {found} where {asked} has the key {key!r}; "
+                f"{self.where}: {found} where {other.where} has the key {other.key!r}; "
                 "the files must have the same keys in the same order"
             )
         return self.next()
+
+    def take_number(self, other: KeyedLines, plain: Callable[[str], str] = str.strip) -> float:
+        """The same for a value that is a finite number once it is made `plain`. Raises FormatError."""
+        line = self._number
+        return number(plain(self.take(other)), self.path, line)
 
     def finish(self, other: PathLike) -> None:
         """Raise FormatError if there are lines left that `other`, which gave the keys, does not have."""

@@ -100,7 +100,7 @@ def _utterance(rows: list[tuple[int, str]], path: PathLike, columns: int) -> Utt
         utterance.texts.append(text)
         for i, given in enumerate(numbers, 1):
             name = "score" if i == 1 else f"score{i}"
-            utterance.scores.setdefault(name, []).append(number(given, f"{path}:{place}"))
+            utterance.scores.setdefault(name, []).append(number(given, path, place))
     return utterance
 
 
