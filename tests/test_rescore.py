@@ -143,7 +143,7 @@ def test_tuned_weights_given_back_choose_the_same(lists):
 def test_lists_in_blocks_give_what_they_give_at_once(lists, size):
     weights = Weights({"am": 1.0, "lm:m": 0.5, "oov:m": -1.0, "words": 0.25})
     _, whole = rescore(lists, {"m": MODEL}, weights=weights)
-    run = Rescoring({"m": MODEL})
+    run = Rescoring({"m": MODEL}, [WER])
     totals = []
     for block in blocks(lists.utterances, size):
         run.add_features(block, counts_of(weights))

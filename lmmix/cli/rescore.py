@@ -87,8 +87,9 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
     _check(nbest, output, best_out, given)
     known = load_weights(given["weights"]) if given["weights"] else None
     models = loaded_models(given)
-    run = Rescoring(models, metrics_of(_metrics(known, given), given["steps"]), given["threads"], given["changes"])
-    run.must_measure = bool(given["tune"] or given["metrics"])
+    metrics = metrics_of(_metrics(known, given), given["steps"])
+    must_measure = bool(given["tune"] or given["metrics"])
+    run = Rescoring(models, metrics, given["threads"], given["changes"], must_measure)
     with ExitStack() as stack:
         writers = []
         if output:
@@ -126,9 +127,9 @@ def _check(nbest: str, output: str | None, best_out: str | None, given: dict[str
 
 
 def _metrics(known: Weights | None, given: dict[str, Any]) -> tuple[str, ...]:
-    """What to measure: what is tuned for and asked for, or else what the weights were tuned for."""
+    """What to measure: what is tuned for and asked for, or else what the weights were tuned for, or wer."""
     tuned = (given["tune"],) if given["tune"] else ()
-    return (*tuned, *given["metrics"]) or ((known.tuning["metric"],) if known and "metric" in known.tuning else ())
+    return (*tuned, *given["metrics"]) or (known.tuning.get("metric", "wer") if known else "wer",)
 
 
 def _weighted(

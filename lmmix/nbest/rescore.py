@@ -67,30 +67,30 @@ class Rescoring:
     ----------
     models : Models
         Each gives the features ``lm:NAME`` and ``oov:NAME``.
-    metrics : sequence of Metric, optional
-        What to measure; all lists must have references. The first is also that of changes and of what features are
-        worth. By default word error rate, if all lists have references.
+    metrics : sequence of Metric
+        What to measure. The first is also that of tuning, of changes and of what features are worth.
     threads : int, optional
         Of the language models; default: all cores.
     changes : int
         How many utterances to keep that gained most, and that lost most.
-
-    Attributes
-    ----------
     must_measure : bool
-        Whether a list without reference is an error; by default if `metrics` are given.
+        Whether a list without reference is an error; else nothing is measured if there is one.
     """
 
     def __init__(
-        self, models: Models, metrics: Sequence[Metric] = (), threads: int | None = None, changes: int = 3
+        self,
+        models: Models,
+        metrics: Sequence[Metric],
+        threads: int | None = None,
+        changes: int = 3,
+        must_measure: bool = True,
     ) -> None:
         self.models, self.threads = models, threads
         self._started = time.perf_counter()
         self._tuned: _Tuned | None = None
         self._coverage = {LM + name: LmCoverage() for name in models}
         self._utterances = self._hypotheses = 0
-        self.must_measure = bool(metrics)
-        self.metrics = list(metrics) or [make_metric(METRICS[0])]
+        self.metrics, self.must_measure = metrics, must_measure
         self._evaluations = [Evaluation(metric) for metric in self.metrics]
         self._changes = Changes(self.metrics[0], changes)
         self._left_out = LeftOut(self.metrics[0])
@@ -267,7 +267,8 @@ def rescore(
     names = dict.fromkeys([*([settings.metric] if settings else []), *metrics])
     lists = copy.copy(lists)
     lists.features = dict(lists.features)
-    run = Rescoring(models, [make_metric(name, Normaliser(normalise)) for name in names], threads)
+    measured = [make_metric(name, Normaliser(normalise)) for name in names or METRICS[:1]]
+    run = Rescoring(models, measured, threads, must_measure=bool(names))
     if settings is not None:
         lists.check_references()
         run.add_features(lists, counts_by_default(lists) if counts is None else counts, lm_normalise)

@@ -58,9 +58,8 @@ def bench(arguments: argparse.Namespace) -> None:
 
 
 def _common_voice(arguments: argparse.Namespace, folder: Path) -> None:
-    _write_texts(arguments, folder)
+    texts = write_texts(arguments.data, arguments.novels, folder)
     dev, test = (arguments.data / "commonvoice" / f"{part}.txt.gz" for part in ("valid", "test"))
-    texts = {name: folder / f"{name}.txt" for name in COMPONENTS}
     words = folder / "words.txt"
     if not words.exists():
         measured([*LMMIX, "vocab", *map(str, texts.values()), "-o", str(words)])
@@ -105,21 +104,23 @@ def _ppl(model: str, test: Path) -> str:
     return f"{found['ppl_no_oov']:.2f} | {found['ppl']:.2f}"
 
 
-def _write_texts(arguments: argparse.Namespace, folder: Path) -> None:
-    """The three training texts."""
-    if (folder / "commonvoice.txt").exists():
-        return
-    with open(arguments.novels) as lines, open(folder / "novels.txt", "w") as out:
-        out.writelines(line for number, line in enumerate(lines) if number % 8 == 0)
-    source = arguments.data / "wikitext-2" / "train.txt.gz"
-    with gzip.open(source, "rt") as lines, open(folder / "wikitext.txt", "w") as out:
+def write_texts(data: Path, novels: Path, folder: Path, every: int = 8) -> dict[str, Path]:
+    """The three training texts by name, of the novels one line in `every`; what is there already stays."""
+    texts = {name: folder / f"{name}.txt" for name in COMPONENTS}
+    if texts["commonvoice"].exists():
+        return texts
+    with open(novels) as lines, open(texts["novels"], "w") as out:
+        out.writelines(line for number, line in enumerate(lines) if number % every == 0)
+    source = data / "wikitext-2" / "train.txt.gz"
+    with gzip.open(source, "rt") as lines, open(texts["wikitext"], "w") as out:
         for line in lines:
             plain = JOINED.sub(r"\1", line.lower().replace("<unk>", " "))
             for sentence in SENTENCE_END.split(plain):
                 if found := WORD.findall(sentence):
                     out.write(" ".join(found) + "\n")
-    with gzip.open(arguments.data / "commonvoice" / "train.txt.gz", "rt") as lines:
-        (folder / "commonvoice.txt").write_text(lines.read())
+    with gzip.open(data / "commonvoice" / "train.txt.gz", "rt") as lines:
+        texts["commonvoice"].write_text(lines.read())
+    return texts
 
 
 def _kenlm(folder: Path, texts: dict[str, Path], dev: Path, test: Path, interpolate: Path) -> None:
