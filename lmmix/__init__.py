@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from lmmix.mix.mixture import Mixture
     from lmmix.mix_methods import MixSettings
     from lmmix.mixing import fit_mixture
+    from lmmix.nbest.formats.registry import read_nbest
+    from lmmix.nbest.lists import NbestLists
     from lmmix.nbest.rescore import rescore
+    from lmmix.nbest.tuning.tune import TuneSettings
     from lmmix.neural.training.train import train_neural
     from lmmix.ngram.estimate import train_ngram
     from lmmix.ngram.merge import merge_models
@@ -52,6 +55,9 @@ _HOMES = {
     "perplexity": "lmmix.score",
     "read_corpus": "lmmix.corpus",
     "rescore": "lmmix.nbest.rescore",
+    "NbestLists": "lmmix.nbest.lists",
+    "TuneSettings": "lmmix.nbest.tuning.tune",
+    "read_nbest": "lmmix.nbest.formats.registry",
     "sample": "lmmix.sampling",
     "top_k": "lmmix.sampling",
     "train_infinigram": "lmmix.adaptive.infinigram",
@@ -72,8 +78,10 @@ __all__ = [
     "LmmixError",
     "MixSettings",
     "Mixture",
+    "NbestLists",
     "Scratch",
     "SmoothingSettings",
+    "TuneSettings",
     "Vocab",
     "WordModel",
     "approximate",
@@ -84,6 +92,7 @@ __all__ = [
     "perplexity",
     "prune_entropy",
     "read_corpus",
+    "read_nbest",
     "rescore",
     "sample",
     "top_k",
