@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,7 @@ class DemoReport:
             "wer_first": self.test.value("wer", "first"),
             "wer": self.test.value("wer"),
             "wer_oracle": self.test.value("wer", "oracle"),
+            "wer_difference": asdict(self.test.scores["wer"].difference),
             "seconds": self.seconds,
         }
 

@@ -21,6 +21,7 @@ def test_mixture_beats_its_members_and_rescoring_beats_first_best(tmp_path: Path
     assert report.ppl["mixture"].ppl < min(report.ppl[name].ppl for name in report.members)
     wer_first, wer, wer_oracle = (report.test.value("wer", what) for what in ("first", "", "oracle"))
     assert wer_oracle < wer < wer_first and not report.test.tuned
+    assert report.test.scores["wer"].difference.high < 0
     assert json.loads((tmp_path / "demo" / "report.json").read_text())["wer"] == wer
     assert load(tmp_path / "demo" / "mix.json").signature == report.fit.mixture.signature
 
@@ -28,7 +29,7 @@ def test_mixture_beats_its_members_and_rescoring_beats_first_best(tmp_path: Path
 def test_shipped_lists_and_texts_do_not_overlap() -> None:
     """What is measured was used for neither training nor tuning."""
     from lmmix.fileio import read_text_lines
-    from lmmix.nbest.lists import read_nbest
+    from lmmix.nbest.formats.registry import read_nbest
 
     data = Path(__file__).resolve().parents[1] / "data"
     text = {
@@ -36,7 +37,9 @@ def test_shipped_lists_and_texts_do_not_overlap() -> None:
         for part in ("train", "valid", "test")
     }
     assert not text["train"] & text["test"] and not text["valid"] & text["test"] and not text["train"] & text["valid"]
-    tune, test = (read_nbest(data / "nbest" / f"{part}.jsonl.gz") for part in ("tune", "test"))
-    assert set(tune.references()) | set(test.references()) <= text["test"]
-    assert not set(tune.references()) & set(test.references()) and not set(tune.ids) & set(test.ids)
-    assert len(tune) + len(test) >= 300 and max(len(tune.hypotheses(u)) for u in range(len(tune))) <= 50
+    tune, test = (list(read_nbest(data / "nbest" / f"{part}.jsonl.gz")) for part in ("tune", "test"))
+    refs = [{ref for one in part for ref in one.refs} for part in (tune, test)]
+    ids = [{one.id for one in part} for part in (tune, test)]
+    assert refs[0] | refs[1] <= text["test"]
+    assert not refs[0] & refs[1] and not ids[0] & ids[1]
+    assert len(tune) + len(test) >= 300 and max(len(one.texts) for one in tune) <= 50

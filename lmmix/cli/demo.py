@@ -53,6 +53,9 @@ def _print_report(report: DemoReport, out: str) -> None:
     rates = [("first-best", "first"), ("mixture", ""), ("oracle", "oracle")]
     rows = [[name, f"{100 * test.value('wer', what):.2f} %"] for name, what in rates]
     print_table([f"{test.utterances} test utterances", "WER"], rows)
+    gain = test.scores["wer"].difference
+    value, low, high = (100 * number for number in (gain.value, gain.low, gain.high))
+    click.echo(f"difference to first-best: {value:+.2f}, in 95 % of samples from {low:+.2f} to {high:+.2f}")
     click.echo()
     seconds = [[name, f"{value:.1f}"] for name, value in report.seconds.items()]
     print_table(["step", "seconds"], [*seconds, ["all", f"{sum(report.seconds.values()):.1f}"]])
