@@ -111,16 +111,20 @@ def write_texts(data: Path, novels: Path, folder: Path, every: int = 8) -> dict[
         return texts
     with open(novels) as lines, open(texts["novels"], "w") as out:
         out.writelines(line for number, line in enumerate(lines) if number % every == 0)
-    source = data / "wikitext-2" / "train.txt.gz"
-    with gzip.open(source, "rt") as lines, open(texts["wikitext"], "w") as out:
+    write_wikitext(data, texts["wikitext"])
+    with gzip.open(data / "commonvoice" / "train.txt.gz", "rt") as lines:
+        texts["commonvoice"].write_text(lines.read())
+    return texts
+
+
+def write_wikitext(data: Path, target: Path) -> None:
+    """WikiText-2's training text, lower case, without punctuation, a sentence a line."""
+    with gzip.open(data / "wikitext-2" / "train.txt.gz", "rt") as lines, open(target, "w") as out:
         for line in lines:
             plain = JOINED.sub(r"\1", line.lower().replace("<unk>", " "))
             for sentence in SENTENCE_END.split(plain):
                 if found := WORD.findall(sentence):
                     out.write(" ".join(found) + "\n")
-    with gzip.open(data / "commonvoice" / "train.txt.gz", "rt") as lines:
-        texts["commonvoice"].write_text(lines.read())
-    return texts
 
 
 def _kenlm(folder: Path, texts: dict[str, Path], dev: Path, test: Path, interpolate: Path) -> None:

@@ -7,12 +7,12 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench_lib.mixtures import write_texts
+from bench_lib.mixtures import write_texts, write_wikitext
 from bench_lib.timing import in_turns
 
 if TYPE_CHECKING:
@@ -47,30 +47,64 @@ def _lists(path: Path) -> list[Utterance]:
 
 
 def _texts(utterances: list[Utterance]) -> list[str]:
+    return _rewritten(ref for one in utterances for ref in one.refs)
+
+
+def _rewritten(texts: Iterable[str]) -> list[str]:
     from lmmix.metrics.normalise import Normaliser
 
-    return list(map(Normaliser(STEPS), (ref for one in utterances for ref in one.refs)))
+    return list(map(Normaliser(STEPS), texts))
 
 
 def _atis(arguments: argparse.Namespace) -> None:
-    """Models of the first 3,000 references, weights by cross-fitting on them, measured on the last 964."""
+    """Models of the first 3,000 references, weights by cross-fitting on them, measured on the last 964.
+
+    `ilm` stands for the recogniser's own language model: a 3-gram model of what it put first. `general` is one of
+    other texts. Both get negative weights.
+    """
     utterances = _lists(arguments.data / "nbest" / "atis_train.5best.json.gz")
     train, test = utterances[:3000], utterances[3000:]
-    texts = _texts(train)
-    folded = [_atis_models([t for u, t in enumerate(texts) if u % FOLDS != k], arguments) for k in range(FOLDS)]
+    texts, firsts = _texts(train), _rewritten(one.texts[0] for one in train)
+    folded = [_atis_models(_others(texts, k), arguments) for k in range(FOLDS)]
     final = _atis_models(texts, arguments)
     weights = [_weights_of(models, texts[k::FOLDS]) for k, models in enumerate(folded)]
     mean = [sum(column) / FOLDS for column in zip(*weights)]
     print(f"weights of 4-gram and LSTM in the mixture: {mean[0]:.3f} {mean[1]:.3f}\n")
+    ilm = [_trigram(_others(firsts, k)) for k in range(FOLDS)], _trigram(firsts)
+    general = _general(arguments.data)
+    language_models: dict[str, tuple[Any, Any]] = {
+        "4-gram": ([models[0] for models in folded], final[0]),
+        "LSTM": ([models[1] for models in folded], final[1]),
+        "both mixed": (list(map(_mixed, folded, weights)), _mixed(final, mean)),
+    }
     _print_header("tuned on 3,000, cross-validated", "measured on 964")
     for method in ("expected", "mert"):
-        for name, pick in (
-            ("4-gram", lambda models, _: models[0]),
-            ("LSTM", lambda models, _: models[1]),
-            ("mixture", _mixed),
-        ):
-            each = [pick(models, own) for models, own in zip(folded, weights)]
-            _tuned_and_measured(f"{name}, {method}", train, test, (each, pick(final, mean)), method)
+        for name, pair in language_models.items():
+            _tuned_and_measured(f"{name}, {method}", train, test, {"lm": pair}, method)
+            others = {"lm": pair, "ilm": ilm, "general": (general, general)}
+            _tuned_and_measured(f"{name}, ilm, general, {method}", train, test, others, method)
+
+
+def _others(texts: list[str], fold: int) -> list[str]:
+    return [text for u, text in enumerate(texts) if u % FOLDS != fold]
+
+
+def _trigram(texts: list[str]) -> LanguageModel:
+    from lmmix.corpus import corpus_from_lines
+    from lmmix.ngram.estimate import train_ngram
+
+    return train_ngram(corpus_from_lines(texts), 3)
+
+
+def _general(data: Path) -> LanguageModel:
+    """A 4-gram model of WikiText-2."""
+    from lmmix.corpus import read_corpus
+    from lmmix.ngram.estimate import train_ngram
+
+    with tempfile.TemporaryDirectory() as name:
+        text = Path(name) / "wikitext.txt"
+        write_wikitext(data, text)
+        return train_ngram(read_corpus(text), 4)
 
 
 def _atis_models(texts: list[str], arguments: argparse.Namespace) -> list[LanguageModel]:
@@ -108,19 +142,20 @@ def _tuned_and_measured(
     label: str,
     train: list[Utterance],
     test: list[Utterance],
-    models: tuple[Any, Any],
+    models: dict[str, tuple[Any, Any]],
     method: str,
     counts: Sequence[str] = ("words",),
 ) -> None:
-    """One row: a model, or one a fold, for tuning, and one for measuring."""
+    """One row; each model, or one a fold, is for tuning, and one for measuring."""
     from lmmix.nbest.lists import NbestLists
     from lmmix.nbest.rescore import rescore
     from lmmix.nbest.tuning.tune import TuneSettings
 
     settings = TuneSettings(method=method, folds=FOLDS)
     how: dict[str, Any] = {"normalise": STEPS}
-    _, tuned = rescore(NbestLists(train), {"lm": models[0]}, tune=settings, counts=counts, lm_normalise=STEPS, **how)
-    _, report = rescore(NbestLists(test), {"lm": models[1]}, weights=tuned.weights, **how)
+    for_tuning, for_measuring = ({name: pair[i] for name, pair in models.items()} for i in range(2))
+    _, tuned = rescore(NbestLists(train), for_tuning, tune=settings, counts=counts, lm_normalise=STEPS, **how)
+    _, report = rescore(NbestLists(test), for_measuring, weights=tuned.weights, **how)
     crossed = tuned.value("wer", "first") + tuned.cross_validated().value
     first, wer, p = report.value("wer", "first"), report.value("wer"), report.scores["wer"].difference.p
     weights = " ".join(f"{name} {value:.3g}" for name, value in tuned.weights.values.items())
@@ -152,7 +187,7 @@ def _commonvoice(arguments: argparse.Namespace) -> None:
         for counts in (("words", "rank"), ("words", "rank", "chars")):
             for method in ("expected", "mert"):
                 row = f"{label}, {' '.join(counts)}, {method}"
-                _tuned_and_measured(row, *halves, (fit.mixture, fit.mixture), method, counts)
+                _tuned_and_measured(row, *halves, {"lm": (fit.mixture, fit.mixture)}, method, counts)
 
 
 def _europarl(arguments: argparse.Namespace) -> None:
