@@ -28,6 +28,9 @@ PathLike = str | os.PathLike[str]
 CHUNK_BYTES = 1 << 22
 """What is read, and worked on by one thread, at a time."""
 
+SMALL_CHUNK_BYTES = 1 << 16
+"""The same for files of which there are many."""
+
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files."""
 

@@ -15,11 +15,12 @@ from lmmix.vocab import SPACE, words_of
 def best_writer(path: PathLike) -> Iterator[Write]:
     """A function that takes one list after the other. An id with spaces is parted from its text by a tab."""
     with atomic_write(path) as stream:
+        yield lambda rescored: stream.write(best_line(rescored).encode())
 
-        def write(rescored: Rescored) -> None:
-            name = rescored.utterance.id
-            words = " ".join(words_of(rescored.text or ""))
-            parted = "\t" if SPACE.search(name) else " " if words else ""
-            stream.write(f"{name}{parted}{words}\n".encode())
 
-        yield write
+def best_line(rescored: Rescored) -> str:
+    """The line of one list."""
+    name = rescored.utterance.id
+    words = " ".join(words_of(rescored.text or ""))
+    parted = "\t" if SPACE.search(name) else " " if words else ""
+    return f"{name}{parted}{words}\n"

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lmmix.errors import FormatError, InputError
-from lmmix.fileio import PathLike, open_read, read_text_lines
-from lmmix.nbest.formats.number import number
+from lmmix.fileio import SMALL_CHUNK_BYTES, PathLike, open_read, read_text_lines
+from lmmix.nbest.formats.folder import name_of
+from lmmix.nbest.formats.numbers import number
 from lmmix.vocab import SPACE
-
-_CHUNK_BYTES = 1 << 16
-"""Read of a file at a time: hundreds may be open."""
 
 
 class KeyedLines:
@@ -28,7 +26,7 @@ class KeyedLines:
 
     def __init__(self, path: PathLike) -> None:
         self.path = path
-        self._lines = read_text_lines(path, _CHUNK_BYTES)
+        self._lines = read_text_lines(path, SMALL_CHUNK_BYTES)
         self._number = 0
         self.key: str | None = None
         self.value = ""
@@ -67,8 +65,8 @@ class KeyedLines:
 
     def take_number(self, other: KeyedLines, plain: Callable[[str], str] = str.strip) -> float:
         """The same for a value that is a finite number once it is made `plain`. Raises FormatError."""
-        line = self._number
-        return number(plain(self.take(other)), self.path, line)
+        where = self.where
+        return number(plain(self.take(other)), name_of(self.path), where)
 
     def finish(self, other: PathLike) -> None:
         """Raise FormatError if there are lines left that `other`, which gave the keys, does not have."""
@@ -85,7 +83,7 @@ def parted(line: str) -> tuple[str, str]:
 def first_line(path: PathLike) -> tuple[str, str]:
     """(key, value) of the first line of a file that may be anything; empty texts if it begins with an empty line."""
     with open_read(path) as stream:
-        line = stream.readline(_CHUNK_BYTES)
+        line = stream.readline(SMALL_CHUNK_BYTES)
     return parted(line.decode("utf-8-sig", errors="replace").strip("\r\n"))
 
 
