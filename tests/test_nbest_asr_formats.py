@@ -151,11 +151,11 @@ KALDI_REFUSED = {
         "/acwt:4: the key 'v-2' is not in {}/text, or stands elsewhere there",
     ),
     "other order": ({"acwt": "u-2 1\nu-1 2\nv-1 3\n"}, "/acwt:1: the key is 'u-2' where {}/text:1"),
-    "word instead of a cost": ({"acwt": "u-1 1\nu-2 x\nv-1 3\n"}, "/acwt:2: 'x' is not a finite number"),
-    "no cost": ({"acwt": "u-1 1\nu-2\nv-1 3\n"}, "/acwt:2: '' is not a finite number"),
-    "two costs": ({"acwt": "u-1 1\nu-2 1 2\nv-1 3\n"}, "/acwt:2: '1 2' is not a finite number"),
-    "infinite cost": ({"acwt": "u-1 inf\nu-2 1\nv-1 3\n"}, "/acwt:1: 'inf' is not a finite number"),
-    "nan": ({"acwt": "u-1 1\nu-2 nan\nv-1 3\n"}, "/acwt:2: 'nan' is not a finite number"),
+    "word instead of a cost": ({"acwt": "u-1 1\nu-2 x\nv-1 3\n"}, "/acwt:2: the score 'acwt' is 'x', not a finite number"),
+    "no cost": ({"acwt": "u-1 1\nu-2\nv-1 3\n"}, "/acwt:2: the score 'acwt' is '', not a finite number"),
+    "two costs": ({"acwt": "u-1 1\nu-2 1 2\nv-1 3\n"}, "/acwt:2: the score 'acwt' is '1 2', not a finite number"),
+    "infinite cost": ({"acwt": "u-1 inf\nu-2 1\nv-1 3\n"}, "/acwt:1: the score 'acwt' is 'inf', not a finite number"),
+    "nan": ({"acwt": "u-1 1\nu-2 nan\nv-1 3\n"}, "/acwt:2: the score 'acwt' is 'nan', not a finite number"),
     "no rank": ({"text": "u-1 a\nu a\nv-1 b\n"}, "/text:2: the key 'u' is not an utterance and a rank"),
     "rank 0": ({"text": "u-0 a\n"}, "/text:1: the key 'u-0' is not"),
     "rank twice": ({"text": "u-1 a\nu-1 a\nv-1 b\n", "acwt": "u-1 1\nu-1 1\nv-1 1\n"}, "/text:2: rank 1 of 'u'"),
@@ -255,8 +255,8 @@ def test_espnet_jobs_are_one_list_in_order_of_their_numbers(tmp_path, above):
 ESPNET_REFUSED = {
     "score lacks": ({"1best_recog__score": "utt-b -1\n"}, "1best_recog/score:1: the file ends where"),
     "score in another order": ({"1best_recog__score": "utt-a 1\nutt-b 1\n"}, "1best_recog/score:1: the key is"),
-    "score is a word": ({"1best_recog__score": "utt-b -1\nutt-a x\n"}, "1best_recog/score:2: 'x' is not a finite"),
-    "score is infinite": ({"2best_recog__score": "utt-b tensor(-inf)\n"}, "2best_recog/score:1: '-inf' is not"),
+    "score is a word": ({"1best_recog__score": "utt-b -1\nutt-a x\n"}, "1best_recog/score:2: the score 'score' is 'x'"),
+    "score is infinite": ({"2best_recog__score": "utt-b tensor(-inf)\n"}, "2best_recog/score:1: the score 'score' is '-inf'"),
     "unknown in rank 2": ({"2best_recog__text": "utt-b x\nutt-c y\n"}, "2best_recog/text:2: the key 'utt-c' is"),
     "other order in the texts": (
         {"1best_recog__text": "utt-a x\nutt-b y\n"},
@@ -332,8 +332,8 @@ NEMO_REFUSED = {
     ),
     "no score": ("a\t1\nb\nc\t1\nd\t1\n", MANIFEST, "beams.tsv:2: 0 numbers behind the text, not 1"),
     "score more": ("a\t1\nb\t1\nc\t1\t2\nd\t1\n", MANIFEST, "beams.tsv:3: 2 numbers behind the text, not 1"),
-    "word": ("a\t1\nb\tx\n", MANIFEST, "beams.tsv:2: 'x' is not a finite number"),
-    "infinite": ("a\t1\nb\t-inf\n", MANIFEST, "beams.tsv:2: '-inf' is not a finite number"),
+    "word": ("a\t1\nb\tx\n", MANIFEST, "beams.tsv:2: the score 'score' is 'x'"),
+    "infinite": ("a\t1\nb\t-inf\n", MANIFEST, "beams.tsv:2: the score 'score' is '-inf'"),
     "no utterances": (BEAMS, "\n", "manifest.json: there are no utterances"),
     "broken JSON": (BEAMS, '{"text": "a"}\n{"text"}\n', "manifest.json:2:8: not valid JSON"),
     "array": (BEAMS, "[]\n", "manifest.json:1: not an object"),
@@ -360,7 +360,7 @@ def test_nemo_lists_need_a_manifest_and_only_they_take_it(tmp_path):
     [
         (Utterance("v", ["a"], {"am": [1.0]}), "has 1 hypotheses, those before it have 2"),
         (Utterance("v", ["a", "b"]), "has no score"),
-        (Utterance("v", ["a", "b\tc"], {"am": [1.0, 2.0]}), "holds a tab"),
+        (Utterance("v", ["a", "b\tc"], {"am": [1.0, 2.0]}), r"a text of utterance .v. holds .\\t.*jsonl"),
     ],
 )
 def test_nemo_lists_refuse_what_they_cannot_hold(tmp_path, utterance, message):

@@ -15,7 +15,11 @@ from lmmix.vocab import SPACE, words_of
 def best_writer(path: PathLike) -> Iterator[Write]:
     """A function that takes one list after the other. An id with spaces is parted from its text by a tab."""
     with atomic_write(path) as stream:
-        yield lambda rescored: stream.write(best_line(rescored).encode())
+
+        def write(rescored: Rescored) -> None:
+            stream.write(best_line(rescored).encode())
+
+        yield write
 
 
 def best_line(rescored: Rescored) -> str:

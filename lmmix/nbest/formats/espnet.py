@@ -85,9 +85,9 @@ def _begins_with_score(file: Path) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A number without what PyTorch puts around it."""
+    """A number without blanks and what PyTorch puts around it."""
     match = _TENSOR.match(text)
-    return match[1] if match else text
+    return match[1] if match else text.strip()
 
 
 class _Rank:

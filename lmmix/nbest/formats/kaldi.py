@@ -115,7 +115,7 @@ def _begins_with_cost(file: Path) -> bool:
     if not file.is_file():
         return False
     key, value = first_line(file)
-    return _KEY.fullmatch(key) is not None and is_number(value)
+    return _KEY.fullmatch(key) is not None and is_number(value.strip())
 
 
 def _utterance(texts: KeyedLines, costs: dict[str, KeyedLines], total: KeyedLines | None) -> Utterance:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmmix.errors import FormatError, InputError
-from lmmix.fileio import SMALL_CHUNK_BYTES, PathLike, open_read, read_text_lines
+from lmmix.fileio import (
+    COMPRESSED,
+    SMALL_CHUNK_BYTES,
+    PathLike,
+    explain_errors,
+    line_chunks,
+    open_read,
+    read_text_lines,
+    text_lines,
+)
 from lmmix.nbest.formats.folder import name_of
 from lmmix.nbest.formats.numbers import number
 from lmmix.vocab import SPACE
@@ -26,7 +35,7 @@ class KeyedLines:
 
     def __init__(self, path: PathLike) -> None:
         self.path = path
-        self._lines = read_text_lines(path, SMALL_CHUNK_BYTES)
+        self._lines = _lines(path)
         self._number = 0
         self.key: str | None = None
         self.value = ""
@@ -72,6 +81,23 @@ class KeyedLines:
         """Raise FormatError if there are lines left that `other`, which gave the keys, does not have."""
         if self.key is not None:
             raise FormatError(f"{self.where}: the key {self.key!r} is not in {other}, or stands elsewhere there")
+
+
+def _lines(path: PathLike) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a file that is only open while a chunk is read, so that there may be thousands of them."""
+    if str(path).endswith(COMPRESSED) or not Path(path).is_file():
+        return read_text_lines(path, SMALL_CHUNK_BYTES)
+    at = 0
+
+    def read(size: int) -> bytes:
+        nonlocal at
+        with explain_errors(path, "read"), open(path, "rb") as stream:
+            stream.seek(at)
+            piece = stream.read(size)
+        at += len(piece)
+        return piece
+
+    return text_lines(line_chunks(read, SMALL_CHUNK_BYTES), path)
 
 
 def parted(line: str) -> tuple[str, str]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from lmmix.errors import FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, read_text_lines
+from lmmix.fileio import PathLike
 from lmmix.nbest.formats.check import checked
+from lmmix.nbest.formats.head import head_of
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.utterance import Utterance
 
@@ -66,10 +67,9 @@ def nbest_writer(path: PathLike, name: str = "jsonl") -> AbstractContextManager[
 
 def recognised(path: PathLike) -> str:
     """The name of the format of a file or folder. Raises FormatError, InputError."""
-    if str(path) == "-":
-        return "jsonl"
-    head = "" if Path(path).is_dir() else next((line for _, line in read_text_lines(path) if line.strip()), "")
-    if not head and not Path(path).is_dir():
+    is_folder = Path(path).is_dir()
+    head = "" if is_folder else head_of(path)
+    if not head and not is_folder:
         raise InputError(f"{path}: there are no n-best lists: the file is empty")
     for name in FORMATS:
         if _module(name).recognises(Path(path), head):

@@ -20,6 +20,7 @@ from pathlib import Path
 from lmmix.errors import InputError
 from lmmix.fileio import SMALL_CHUNK_BYTES, PathLike, read_text_lines
 from lmmix.nbest.formats.folder import FolderFiles, file_of, written_folder
+from lmmix.nbest.formats.head import head_of
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text
 from lmmix.nbest.formats.output import raw_of
@@ -60,11 +61,7 @@ def recognises(path: Path, head: str) -> bool:
         return True
     if path.is_dir():
         files = list_files(path)
-        head = (
-            next((line for _, line in read_text_lines(files[0], SMALL_CHUNK_BYTES) if line.strip()), "")
-            if files
-            else ""
-        )
+        head = head_of(files[0]) if files else ""
     return head.strip() in HEADERS or is_hypothesis(head)
 
 
@@ -106,9 +103,9 @@ def writer(path: PathLike) -> Iterator[Write]:
 
     ``nbest/ID.gz`` are the lists; those that came in another format get the third form, in which 0 stands for a
     score that they lack. ``scores/NAME/ID.gz`` holds each of the other scores, the total among them: folders for
-    SRILM's tools, or for --scores, ``lm%3Amix`` for the score ``lm:mix`` (see `folder.file_of`). ``nbest-files`` names the lists in order, ``best`` has the chosen texts, lines
-    'id word word …'. Read as a whole, the folder gives the lists with all scores; the total is none of
-    them. Raises InputError for an id that cannot be the name of a file.
+    SRILM's tools, or for --scores, ``lm%3Amix`` for the score ``lm:mix`` (see `folder.file_of`). ``nbest-files`` names
+    the lists in order, ``best`` has the chosen texts, lines 'id word word …'. Read as a whole, the folder gives the
+    lists with all scores; the total is none of them. Raises InputError for an id that cannot be the name of a file.
     """
     with written_folder(path, "srilm") as files:
         files.add(INDEX, "")
