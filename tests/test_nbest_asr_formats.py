@@ -151,7 +151,10 @@ KALDI_REFUSED = {
         "/acwt:4: the key 'v-2' is not in {}/text, or stands elsewhere there",
     ),
     "other order": ({"acwt": "u-2 1\nu-1 2\nv-1 3\n"}, "/acwt:1: the key is 'u-2' where {}/text:1"),
-    "word instead of a cost": ({"acwt": "u-1 1\nu-2 x\nv-1 3\n"}, "/acwt:2: the score 'acwt' is 'x', not a finite number"),
+    "word instead of a cost": (
+        {"acwt": "u-1 1\nu-2 x\nv-1 3\n"},
+        "/acwt:2: the score 'acwt' is 'x', not a finite number",
+    ),
     "no cost": ({"acwt": "u-1 1\nu-2\nv-1 3\n"}, "/acwt:2: the score 'acwt' is '', not a finite number"),
     "two costs": ({"acwt": "u-1 1\nu-2 1 2\nv-1 3\n"}, "/acwt:2: the score 'acwt' is '1 2', not a finite number"),
     "infinite cost": ({"acwt": "u-1 inf\nu-2 1\nv-1 3\n"}, "/acwt:1: the score 'acwt' is 'inf', not a finite number"),
@@ -256,7 +259,10 @@ ESPNET_REFUSED = {
     "score lacks": ({"1best_recog__score": "utt-b -1\n"}, "1best_recog/score:1: the file ends where"),
     "score in another order": ({"1best_recog__score": "utt-a 1\nutt-b 1\n"}, "1best_recog/score:1: the key is"),
     "score is a word": ({"1best_recog__score": "utt-b -1\nutt-a x\n"}, "1best_recog/score:2: the score 'score' is 'x'"),
-    "score is infinite": ({"2best_recog__score": "utt-b tensor(-inf)\n"}, "2best_recog/score:1: the score 'score' is '-inf'"),
+    "score is infinite": (
+        {"2best_recog__score": "utt-b tensor(-inf)\n"},
+        "2best_recog/score:1: the score 'score' is '-inf'",
+    ),
     "unknown in rank 2": ({"2best_recog__text": "utt-b x\nutt-c y\n"}, "2best_recog/text:2: the key 'utt-c' is"),
     "other order in the texts": (
         {"1best_recog__text": "utt-a x\nutt-b y\n"},
