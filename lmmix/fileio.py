@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -27,6 +27,9 @@ PathLike = str | os.PathLike[str]
 
 CHUNK_BYTES = 1 << 22
 """What is read, and worked on by one thread, at a time."""
+
+SMALL_CHUNK_BYTES = 1 << 16
+"""The same for files of which there are many."""
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files."""
@@ -123,32 +126,42 @@ class _ZstdReader(io.RawIOBase):
 
 
 def read_line_chunks(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The content of `path` in chunks of whole lines, each ending in a newline (the last gets one if it lacks it).
+    """The content of `path` in chunks of whole lines, see `line_chunks`."""
+    with open_read(path) as stream:
+        yield from line_chunks(stream.read, chunk_bytes)
+
+
+def line_chunks(read: Callable[[int], bytes], chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """What `read` gives in chunks of whole lines, each ending in a newline (the last gets one if it lacks it).
 
     A byte-order mark at the very start is dropped. A line longer than `chunk_bytes` makes a longer chunk.
     """
-    with open_read(path) as stream:
-        rest = stream.read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK)
-        while block := stream.read(chunk_bytes):
-            if b"\n" in rest:
-                block, rest = rest + block, b""
-            cut = block.rfind(b"\n") + 1
-            if cut == 0:
-                rest += block
-                continue
-            yield rest + block[:cut]
-            rest = block[cut:]
-        if rest:
-            yield rest if rest.endswith(b"\n") else rest + b"\n"
+    rest = read(len(BYTE_ORDER_MARK)).removeprefix(BYTE_ORDER_MARK)
+    while block := read(chunk_bytes):
+        if b"\n" in rest:
+            block, rest = rest + block, b""
+        cut = block.rfind(b"\n") + 1
+        if cut == 0:
+            rest += block
+            continue
+        yield rest + block[:cut]
+        rest = block[cut:]
+    if rest:
+        yield rest if rest.endswith(b"\n") else rest + b"\n"
 
 
 def read_text_lines(path: PathLike, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[int, str]]:
     """(line number from 1, line without its end) of a UTF-8 file; raises InputError at the first bad byte.
 
-    Many files that are read at the same time need small chunks.
+    Many small files need small chunks.
     """
+    return text_lines(read_line_chunks(path, chunk_bytes), path)
+
+
+def text_lines(chunks: Iterable[bytes], path: PathLike) -> Iterator[tuple[int, str]]:
+    """The same of chunks of whole lines that `path` has."""
     number = 0
-    for chunk in read_line_chunks(path, chunk_bytes):
+    for chunk in chunks:
         text = decode_utf8(chunk, path, number + 1)
         for line in text.split("\n")[:-1]:
             number += 1

@@ -19,7 +19,7 @@ from lmmix.nbest.decide.decision import DecisionSettings
 from lmmix.nbest.features import LM_FLOOR, add_counts, add_folded_lm_features, add_lm_features
 from lmmix.nbest.lists import NbestLists, blocks
 from lmmix.nbest.members import with_members
-from lmmix.nbest.rescore import Rescoring, counts_of, rescore
+from lmmix.nbest.rescore import Rescoring, rescore
 from lmmix.nbest.tuning.tune import TuneSettings
 from lmmix.nbest.weights import Weights, load_weights
 from lmmix.vocab import Vocab
@@ -146,7 +146,7 @@ def test_lists_in_blocks_give_what_they_give_at_once(lists, size):
     run = Rescoring({"m": MODEL}, [WER])
     totals = []
     for block in blocks(lists.utterances, size):
-        run.add_features(block, counts_of(weights))
+        run.add_weighed_features(block, weights)
         totals += run.apply(block, weights).total.tolist()
     report = run.report(weights)
     assert totals == rescore(lists, {"m": MODEL}, weights=weights)[0].total.tolist()
@@ -304,7 +304,7 @@ def test_tuning_without_a_reference_names_the_utterance():
 
 
 def test_weight_of_a_missing_feature_is_refused_by_name():
-    with pytest.raises(InputError, match="no score 'lm:other'; it has am, lm:m, oov:m"):
+    with pytest.raises(InputError, match="a weight for 'lm:other', but no such model: give --lm other=MODEL"):
         rescore(make_lists([ranked("a", ["a"])]), {"m": MODEL}, weights={"lm:other": 1.0})
 
 

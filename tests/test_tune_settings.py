@@ -78,7 +78,7 @@ def test_cross_validation_chooses_with_weights_of_the_other_folds(seed, metric, 
     lists = list(pairwise(problem.offsets))
     for k in range(folds):
         others = problem.part(np.array([u for u in range(len(lists)) if u % folds != k]))
-        assert found.fold_weights[k].tolist() == line_search(others, restarts=2).weights.tolist()
+        assert found.fold_weights[k].tolist() == tune_weights(others, TuneSettings(restarts=2)).weights.tolist()
         for u in range(k, len(lists), folds):
             lo, hi = lists[u]
             best = lo + int(np.argmax(problem.features[lo:hi] @ found.fold_weights[k]))

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lmmix.cli.common import Words, refuse_overwriting, with_progress
-from lmmix.cli.nbest_options import list_options, utterances_of
+from lmmix.cli.nbest_options import inputs_of, list_options, utterances_of
 
 
 @click.command()
@@ -34,6 +34,6 @@ def command(nbest: str, folds: int, output: str, normalise: list[str] | None, **
     from lmmix.metrics.normalise import Normaliser
     from lmmix.nbest.folds import write_fold_texts
 
-    refuse_overwriting(output, (nbest, *given["refs"]))
+    refuse_overwriting(output, (nbest, *inputs_of(given)))
     write_fold_texts(list(utterances_of(nbest, given)), folds, output, Normaliser(normalise or ()))
     click.echo(f"{output}: all.txt, and 0.txt to {folds - 1}.txt without the references of their fold")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lmmix.cli.common import Words
+from lmmix.cli.common import Words, check_output, refuse_overwriting
 
 if TYPE_CHECKING:
     from lmmix.metrics.metric import Metric
@@ -24,7 +25,12 @@ def list_options(function: Function) -> Function:
         click.option("--ref", "refs", multiple=True, metavar="FILE", help="References; by default those in the list."),
         click.option("--manifest", metavar="FILE", help="The utterances and references of NeMo lists."),
         click.option("--scores", multiple=True, metavar="PATH", help="More scores of SRILM and Kaldi lists."),
-        click.option("--format", "form", metavar="NAME", help="Format of the lists; default: what they look like."),
+        click.option(
+            "--format",
+            "form",
+            metavar="NAME",
+            help="Format of the lists (jsonl, moses, tsv, …); default: what they look like.",
+        ),
     ):
         function = option(function)
     return function
@@ -50,6 +56,41 @@ def metric_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def inputs_of(given: dict[str, Any]) -> tuple[str, ...]:
+    """All files and folders that options name for reading."""
+    folds = [
+        path.replace("{}", str(k))
+        for _, path in map(_named, given.get("fold_lm", ()))
+        for k in range(max(given["folds"], 1))
+    ]
+    models = [path for _, path in map(_named, given.get("models", ()))]
+    single = [path for path in (given["manifest"], given.get("weights")) if path]
+    return (*given["refs"], *given["scores"], *single, *models, *folds)
+
+
+def check_outputs(lists: str | None, form: str, others: Sequence[str | None], as_json: bool) -> None:
+    """Find out before long work whether the lists, in the format `form`, and `others` can be written, each elsewhere.
+
+    Raises SettingError, InputError.
+    """
+    from lmmix.errors import SettingError
+    from lmmix.fileio import check_folder_target
+    from lmmix.nbest.formats.folder import MARKER
+    from lmmix.nbest.formats.registry import FORMATS, known
+
+    named = [path for path in (lists, *others) if path]
+    for k, path in enumerate(named):
+        if os.path.realpath(path) in map(os.path.realpath, named[:k]):
+            raise SettingError(f"{path} is the name of two results; choose another one for one of them")
+    if lists and FORMATS[known(form)].writes_folder:
+        check_folder_target(lists, MARKER)
+        for path in named[1:]:
+            refuse_overwriting(path, (lists,))
+        named = named[1:]
+    for path in named:
+        check_output(path, as_json)
 
 
 def utterances_of(path: str, given: dict[str, Any]) -> Iterator[Utterance]:

@@ -20,7 +20,9 @@ from lmmix.cli.common import (
 )
 from lmmix.cli.nbest_options import (
     bounds_of,
+    check_outputs,
     fixed_of,
+    inputs_of,
     list_options,
     loaded_models,
     metric_options,
@@ -30,11 +32,13 @@ from lmmix.cli.nbest_options import (
 from lmmix.cli.rescore_report import print_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lmmix.nbest.decide.decision import DecisionSettings
     from lmmix.nbest.lists import NbestLists
     from lmmix.nbest.rescore import Rescoring
+    from lmmix.nbest.tuning.tune import TuneSettings
+    from lmmix.nbest.utterance import Utterance
     from lmmix.nbest.weights import Weights
 
 
@@ -81,23 +85,33 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
     """
     from lmmix.nbest.formats.registry import nbest_writer, recognised
     from lmmix.nbest.rescore import Rescoring
+    from lmmix.nbest.tuning.tune import TuneSettings
     from lmmix.nbest.weights import load_weights
     from lmmix.nbest.write_best import best_writer
 
-    _check(nbest, output, best_out, given)
-    known = load_weights(given["weights"]) if given["weights"] else None
-    models = loaded_models(given)
-    metrics = metrics_of(_metrics(known, given), given["steps"])
+    _check(given)
+    others = (best_out, given["weights_out"], given["plot"])
+    for path in filter(None, (output, *others)):
+        refuse_overwriting(path, (nbest, *inputs_of(given)))
+    form = given["output_format"] or given["form"] or recognised(nbest)
+    check_outputs(output, form, others, as_json)
+    goal: Weights | TuneSettings = load_weights(given["weights"]) if given["weights"] else _tune_settings(given)
+    decision = _decision(goal, given)
+    metrics = metrics_of(_metrics(goal, given), given["steps"])
     must_measure = bool(given["tune"] or given["metrics"])
-    run = Rescoring(models, metrics, given["threads"], given["changes"], must_measure)
+    run = Rescoring(loaded_models(given), metrics, given["threads"], given["changes"], must_measure)
     with ExitStack() as stack:
         writers = []
         if output:
-            form = given["output_format"] or given["form"] or recognised(nbest)
             writers.append(stack.enter_context(nbest_writer(output, form)))
         if best_out:
             writers.append(stack.enter_context(best_writer(best_out)))
-        for lists, weights in _weighted(run, nbest, known, given):
+        utterances = utterances_of(nbest, given)
+        if isinstance(goal, TuneSettings):
+            blocks = _tuned(run, utterances, goal, decision, form if output else None, given)
+        else:
+            blocks = _weighted(run, utterances, replace(goal, decision=decision))
+        for lists, weights in blocks:
             for rescored in run.apply(lists, weights).utterances():
                 for write in writers:
                     write(rescored)
@@ -108,11 +122,12 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
         weights.save(given["weights_out"])
     if as_json:
         print_json(report.as_json())
-    elif "-" not in (output, best_out):
+    elif "-" not in (output, *others):
         print_report(report)
 
 
-def _check(nbest: str, output: str | None, best_out: str | None, given: dict[str, Any]) -> None:
+def _check(given: dict[str, Any]) -> None:
+    """Raise SettingError for options that exclude each other."""
     from lmmix.errors import SettingError
     from lmmix.nbest.plot import check_picture
 
@@ -120,50 +135,85 @@ def _check(nbest: str, output: str | None, best_out: str | None, given: dict[str
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
     if given["plot"]:
         check_picture(given["plot"])
-        if not given["tune"]:
-            raise SettingError("--plot draws what --tune looked at; give --tune METRIC")
-    for path in (output, best_out, given["weights_out"]):
-        refuse_overwriting(path or "-", (nbest, *given["models"], *given["refs"]))
+    for name in ("plot", "fix", "bound", "counts", "lm_normalise"):
+        if given[name] and not given["tune"]:
+            raise SettingError(f"--{name.replace('_', '-')} is for tuning; give --tune METRIC, or leave it out")
 
 
-def _metrics(known: Weights | None, given: dict[str, Any]) -> tuple[str, ...]:
-    """What to measure: what is tuned for and asked for, or else what the weights were tuned for, or wer."""
-    tuned = (given["tune"],) if given["tune"] else ()
-    return (*tuned, *given["metrics"]) or (known.tuning.get("metric", "wer") if known else "wer",)
-
-
-def _weighted(
-    run: Rescoring, nbest: str, known: Weights | None, given: dict[str, Any]
-) -> Iterator[tuple[NbestLists, Weights]]:
-    """The lists in blocks with their features, and the weights: known, or found on all lists at once."""
-    from lmmix.nbest.decide.decision import DecisionSettings
-    from lmmix.nbest.lists import NbestLists, blocks
-    from lmmix.nbest.rescore import counts_by_default, counts_of
+def _tune_settings(given: dict[str, Any]) -> TuneSettings:
     from lmmix.nbest.tuning.tune import TuneSettings
 
-    utterances = utterances_of(nbest, given)
-    if known is not None:
-        weights = replace(known, decision=_decision(known.decision, given))
-        for lists in blocks(utterances):
-            run.add_features(lists, counts_of(weights), weights.normalise)
-            yield lists, weights
-        return
-    settings = TuneSettings(
+    return TuneSettings(
         metric=given["tune"],
         **{name: given[name] for name in ("method", "folds", "restarts", "seed")},
         fixed=fixed_of(given["fix"]),
         bounds=bounds_of(given["bound"]),
     )
+
+
+def _decision(goal: Weights | TuneSettings, given: dict[str, Any]) -> DecisionSettings:
+    """How to decide: as given weights say, but for what the options say."""
+    from lmmix.nbest.decide.decision import DecisionSettings
+
+    said = {"rule": given["decide"], "temperature": given["temperature"]}
+    known = getattr(goal, "decision", DecisionSettings())
+    return replace(known, **{name: value for name, value in said.items() if value is not None})
+
+
+def _metrics(goal: Weights | TuneSettings, given: dict[str, Any]) -> tuple[str, ...]:
+    """What to measure: what is tuned for and asked for, or else what the weights were tuned for, or wer."""
+    if given["tune"]:
+        return (given["tune"], *given["metrics"])
+    return given["metrics"] or (getattr(goal, "tuning", {}).get("metric", "wer"),)
+
+
+def _weighted(
+    run: Rescoring, utterances: Iterator[Utterance], weights: Weights
+) -> Iterator[tuple[NbestLists, Weights]]:
+    """The lists in blocks with their features, and the weights that are known."""
+    from lmmix.nbest.lists import blocks
+
+    for lists in blocks(utterances):
+        run.add_weighed_features(lists, weights)
+        yield lists, weights
+
+
+def _tuned(
+    run: Rescoring,
+    utterances: Iterator[Utterance],
+    settings: TuneSettings,
+    decision: DecisionSettings,
+    form: str | None,
+    given: dict[str, Any],
+) -> Iterator[tuple[NbestLists, Weights]]:
+    """All lists in one block with their features, and the weights found on them."""
+    from lmmix.nbest.lists import NbestLists
+    from lmmix.nbest.rescore import counts_by_default
+
     lists = NbestLists(list(utterances))
-    lists.check_references()
     steps = tuple(given["lm_normalise"] or ())
     counts = counts_by_default(lists) if given["counts"] is None else given["counts"]
-    run.add_features(lists, [] if counts == ["none"] else counts, steps)
-    weights = run.tune(lists, settings, _decision(DecisionSettings(), given), given["temperature"] is None)
+    counts = () if counts == ["none"] else counts
+    # What is wrong with references, or with the lists for the output, shows before models read anything.
+    for metric in run.metrics:
+        lists.statistics(metric)
+    if form:
+        new = [name for name in (*run.feature_names, *counts) if name not in lists.features]
+        _check_format(lists, new, form)
+    run.add_features(lists, counts, steps)
+    weights = run.tune(lists, settings, decision, given["temperature"] is None)
     yield lists, replace(weights, normalise=steps)
 
 
-def _decision(known: DecisionSettings, given: dict[str, Any]) -> DecisionSettings:
-    """How to decide: as `known` says, but for what the options say."""
-    said = {"rule": given["decide"], "temperature": given["temperature"]}
-    return replace(known, **{name: value for name, value in said.items() if value is not None})
+def _check_format(lists: NbestLists, features: Sequence[str], form: str) -> None:
+    """Raise InputError if the format cannot hold the lists with totals and these features."""
+    import numpy as np
+
+    from lmmix.nbest.formats.registry import check_can_hold
+    from lmmix.nbest.utterance import Rescored
+
+    def like_result(one: Utterance) -> Rescored:
+        zeros = np.zeros(len(one.texts))
+        return Rescored(one, dict.fromkeys(features, zeros), zeros, 0, one.texts[0])
+
+    check_can_hold(map(like_result, lists.utterances), form)

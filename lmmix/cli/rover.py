@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lmmix.cli.common import Factors, check_output, json_option, print_json, print_table, refuse_overwriting
-from lmmix.cli.nbest_options import list_options, metric_options, metrics_of, utterances_of
+from lmmix.cli.common import Factors, json_option, print_json, print_table, refuse_overwriting
+from lmmix.cli.nbest_options import check_outputs, inputs_of, list_options, metric_options, metrics_of, utterances_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +49,9 @@ def command(nbest: tuple[str, ...], as_json: bool, output: str | None, best_out:
     from lmmix.nbest.rover import choose, report_on
     from lmmix.nbest.write_best import best_writer
 
-    for path in (output, best_out):
-        refuse_overwriting(path or "-", (*nbest, *given["refs"]))
-        check_output(path or "-", as_json and path == "-")
+    for path in filter(None, (output, best_out)):
+        refuse_overwriting(path, (*nbest, *inputs_of(given)))
+    check_outputs(output, given["output_format"], (best_out,), as_json)
     decision = DecisionSettings(rule=given["decide"])
     systems, lists = _joined(nbest, given)
     names = given["metrics"] or (("wer",) if lists.has_references else ())

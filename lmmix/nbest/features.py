@@ -70,9 +70,8 @@ def add_lm_features(
     OOVs count as `<unk>`; a hypothesis of probability 0 gets LM_FLOOR, or less if another one has less.
     Raises InputError if the lists have a score of that name, SettingError for a model that remembers earlier sentences.
     """
-    logp, oov, coverage = _scored(texts, model, name, threads)
-    _add(lists, LM + name, logp)
-    _add(lists, OOV + name, oov)
+    _refuse_known(lists, name)
+    lists.features[LM + name], lists.features[OOV + name], coverage = _scored(texts, model, name, threads)
     return coverage
 
 
@@ -83,14 +82,14 @@ def add_folded_lm_features(
 
     For tuning on the sentences on whose references the final model is trained (cross-fitting).
     """
+    _refuse_known(lists, name)
     logp, oov, coverage = np.empty(len(lists.texts)), np.empty(len(lists.texts)), LmCoverage()
     fold = lists.owner % len(models)
     for k, model in enumerate(models):
         rows = np.flatnonzero(fold == k)
         logp[rows], oov[rows], part = _scored([texts[i] for i in rows.tolist()], model, name, threads)
         coverage += part
-    _add(lists, LM + name, logp)
-    _add(lists, OOV + name, oov)
+    lists.features[LM + name], lists.features[OOV + name] = logp, oov
     return coverage
 
 
@@ -127,9 +126,8 @@ def add_counts(lists: NbestLists, texts: Sequence[str], names: Sequence[str]) ->
 
     A score of that name stays as it is. Raises SettingError for another count.
     """
+    check_counts(names)
     for name in names:
-        if name not in (*COUNTS, RANK):
-            raise SettingError(f"there is no count {name!r}; there are {', '.join((*COUNTS, RANK))}")
         if name in lists.features:
             continue
         if name in COUNTS:
@@ -138,7 +136,15 @@ def add_counts(lists: NbestLists, texts: Sequence[str], names: Sequence[str]) ->
             lists.features[name] = np.log1p(np.arange(len(lists.texts)) - lists.offsets[lists.owner])
 
 
-def _add(lists: NbestLists, name: str, values: np.ndarray) -> None:
-    if name in lists.features:
-        raise InputError(f"the n-best list has a score {name!r} already; rename it or the model")
-    lists.features[name] = values
+def check_counts(names: Sequence[str]) -> None:
+    """Raise SettingError for what is no count."""
+    for name in names:
+        if name not in (*COUNTS, RANK):
+            raise SettingError(f"there is no count {name!r}; there are {', '.join((*COUNTS, RANK))}")
+
+
+def _refuse_known(lists: NbestLists, model: str) -> None:
+    """Raise InputError if the lists have a score that is called like a feature of this model."""
+    for name in (LM + model, OOV + model):
+        if name in lists.features:
+            raise InputError(f"the n-best list has a score {name!r} already; rename it or the model")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lmmix.errors import SettingError
+from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
 from lmmix.metrics.metric import METRICS, Metric, make_metric
@@ -28,6 +28,7 @@ from lmmix.nbest.features import (
     add_counts,
     add_folded_lm_features,
     add_lm_features,
+    check_counts,
 )
 from lmmix.nbest.left_out import LeftOut
 from lmmix.nbest.lists import NbestLists
@@ -95,16 +96,31 @@ class Rescoring:
         self._changes = Changes(self.metrics[0], changes)
         self._left_out = LeftOut(self.metrics[0])
 
+    @property
+    def feature_names(self) -> list[str]:
+        """The features of all models."""
+        return [kind + name for name in self.models for kind in (LM, OOV)]
+
     def add_features(self, lists: NbestLists, counts: Sequence[str], normalise: Sequence[str] = ()) -> None:
         """Add the features of all models, and `counts` (``words``, ``chars``, ``rank``).
 
         They are those of the texts rewritten by the steps `normalise` (see `metrics.normalise.STEPS`).
         """
+        check_counts(counts)
         texts = list(map(Normaliser(normalise), lists.texts)) if normalise else lists.texts
         for name, model in self.models.items():
             add = add_folded_lm_features if isinstance(model, Sequence) else add_lm_features
             self._coverage[LM + name] += add(lists, texts, model, name, self.threads)  # type: ignore[arg-type]
         add_counts(lists, texts, counts)
+
+    def add_weighed_features(self, lists: NbestLists, weights: Weights) -> None:
+        """Add the features that `weights` are for. Raises InputError for one that neither list nor models have."""
+        for name in weights.values:
+            kind, _, model = name.partition(":")
+            if f"{kind}:" in (LM, OOV) and model not in self.models and name not in lists.features:
+                raise InputError(f"there is a weight for {name!r}, but no such model: give --lm {model}=MODEL")
+        counts = tuple(name for name in (*COUNTS, RANK) if name in weights.values)
+        self.add_features(lists, counts, weights.normalise)
 
     def tune(
         self,
@@ -216,11 +232,6 @@ def counts_by_default(lists: NbestLists) -> tuple[str, ...]:
     return ("words",) if lists.features else ("words", RANK)
 
 
-def counts_of(weights: Weights) -> tuple[str, ...]:
-    """The counts that these weights need."""
-    return tuple(name for name in (*COUNTS, RANK) if name in weights.values)
-
-
 def rescore(
     lists: NbestLists,
     models: Models,
@@ -276,6 +287,6 @@ def rescore(
     else:
         weights = weights if isinstance(weights, Weights) else Weights(dict(weights or {}))
         weights = replace(weights, decision=decision or weights.decision)
-        run.add_features(lists, counts_of(weights), weights.normalise)
+        run.add_weighed_features(lists, weights)
     rescored = run.apply(lists, weights)
     return rescored, run.report(weights)

@@ -10,13 +10,10 @@ import numpy as np
 
 from lmmix.errors import InputError
 from lmmix.nbest.decide.posteriors import check_temperature, posteriors
-from lmmix.nbest.formats.jsonl import is_finite_number
-from lmmix.nbest.utterance import Utterance
+from lmmix.nbest.formats.numbers import is_finite_number
+from lmmix.nbest.utterance import TOTAL, Utterance
 
 logger = logging.getLogger("lmmix")
-
-TOTAL = "total"
-"""What rescoring writes with each hypothesis of a list."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from lmmix.nbest.formats.numbers import is_finite_number
+
+TOTAL = "total"
+"""What the weighted sum of a hypothesis is called in files, and among its fields where it comes from a file."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,14 @@ class Rescored:
     best: int | None = None
     text: str | None = None
 
+    def scores(self) -> dict[str, Sequence[float]]:
+        """The scores that the list came with, and the added features."""
+        return {**self.utterance.scores, **{name: values.tolist() for name, values in self.added.items()}}
+
     def totals(self) -> list[float] | None:
-        """The sum of each hypothesis, or else the numbers called `total` that all came with; None if they did not."""
+        """The sum of each hypothesis, or else the numbers called TOTAL that all came with; None if they did not."""
         if self.total is not None:
             return [float(value) for value in self.total]
-        given = [fields.get("total") for fields in self.utterance.hyp_fields]
-        numbers = [value for value in given if isinstance(value, float) and math.isfinite(value)]
-        return numbers if numbers and len(numbers) == len(given) else None
+        given: list[Any] = [fields.get(TOTAL) for fields in self.utterance.hyp_fields]
+        numbers = [value for value in given if is_finite_number(value)]
+        return [*map(float, numbers)] if numbers and len(numbers) == len(given) else None

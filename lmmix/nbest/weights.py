@@ -9,7 +9,7 @@ from lmmix.errors import FormatError, SettingError
 from lmmix.fileio import PathLike, read_json, write_json
 from lmmix.metrics.normalise import Normaliser
 from lmmix.nbest.decide.decision import DecisionSettings
-from lmmix.nbest.formats.jsonl import is_finite_number
+from lmmix.nbest.formats.numbers import is_finite_number
 
 KIND = "rescore-weights"
 VERSION = 2

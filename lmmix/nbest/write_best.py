@@ -17,9 +17,14 @@ def best_writer(path: PathLike) -> Iterator[Write]:
     with atomic_write(path) as stream:
 
         def write(rescored: Rescored) -> None:
-            name = rescored.utterance.id
-            words = " ".join(words_of(rescored.text or ""))
-            parted = "\t" if SPACE.search(name) else " " if words else ""
-            stream.write(f"{name}{parted}{words}\n".encode())
+            stream.write(best_line(rescored).encode())
 
         yield write
+
+
+def best_line(rescored: Rescored) -> str:
+    """The line of one list."""
+    name = rescored.utterance.id
+    words = " ".join(words_of(rescored.text or ""))
+    parted = "\t" if SPACE.search(name) else " " if words else ""
+    return f"{name}{parted}{words}\n"

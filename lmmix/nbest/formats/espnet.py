@@ -24,10 +24,10 @@ from lmmix.fileio import PathLike
 from lmmix.nbest.formats.folder import FolderFiles, file_of, name_of, written_folder
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.keyed import KeyedLines, first_line, fits_a_line, keyed_line, numbered_folders
-from lmmix.nbest.formats.number import is_number
-from lmmix.nbest.utterance import Rescored, Utterance
+from lmmix.nbest.formats.numbers import as_text, is_number
+from lmmix.nbest.utterance import TOTAL, Rescored, Utterance
 
-TEXT, TOTAL = "text", "total"
+TEXT = "text"
 LABELS = ("token", "token_int")
 """Files that may look like scores: a hypothesis of one token that is a number, or has one."""
 
@@ -85,9 +85,9 @@ def _begins_with_score(file: Path) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A number without what PyTorch puts around it."""
+    """A number without blanks and what PyTorch puts around it."""
     match = _TENSOR.match(text)
-    return match[1] if match else text
+    return match[1] if match else text.strip()
 
 
 class _Rank:
@@ -109,7 +109,7 @@ class _Rank:
             utterance.scores[name].append(file.take_number(self.text, _plain))
         fields: dict[str, Any] = {name: file.next() for name, file in self.fields.items() if file.key == self.text.key}
         if self.total is not None:
-            fields["total"] = self.total.take_number(self.text, _plain)
+            fields[TOTAL] = self.total.take_number(self.text, _plain)
         utterance.hyp_fields.append(fields)
         utterance.texts.append(self.text.next())
 
@@ -145,12 +145,11 @@ def writer(path: PathLike) -> Iterator[Write]:
 def _write(files: FolderFiles, rescored: Rescored) -> None:
     utterance = rescored.utterance
     key = utterance.id
-    scores = utterance.scores | rescored.added
-    numbers = {file_of(name, (TEXT, TOTAL, *LABELS)): values for name, values in scores.items()}
+    numbers = {file_of(name, (TEXT, TOTAL, *LABELS)): values for name, values in rescored.scores().items()}
     if (totals := rescored.totals()) is not None:
         numbers[TOTAL] = totals
     for i, text in enumerate(utterance.texts):
-        lines = {TEXT: text, **{file: repr(float(values[i])) for file, values in numbers.items()}}
+        lines = {TEXT: text, **{file: as_text(values[i]) for file, values in numbers.items()}}
         if utterance.hyp_fields:
             lines = _fields(utterance.hyp_fields[i]) | lines
         for file, value in lines.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ _LINES = 100_000
 
 
 def file_of(name: str, reserved: Collection[str] = ()) -> str:
-    """The file for the score `name`: letters that file names may lack as %XX, as in URLs (``lm%3Amix``).
+    """The file, or folder, for the score `name`: letters that file names may lack as %XX, as in URLs (``lm%3Amix``).
 
     So is one letter of a name that is `reserved` for something else, hidden, or the name of a compressed file. Kaldi
     would take a colon with a number behind it as a place in a file.
@@ -35,7 +36,7 @@ def file_of(name: str, reserved: Collection[str] = ()) -> str:
 
 
 def name_of(file: PathLike) -> str:
-    """The name of the score in such a file, which may be compressed."""
+    """The name of the score in such a file, which may be compressed, or folder."""
     path = Path(file)
     return unquote(path.stem if path.suffix in COMPRESSED else path.name)
 
@@ -49,7 +50,7 @@ class FolderFiles:
         self._lines = 0
 
     def add(self, file: str, line: str) -> None:
-        """Add a line, with its end, to a file or a file in a folder."""
+        """Add text, whole lines, to a file in the folder or in one inside it; one called *.gz is compressed."""
         self._waiting.setdefault(file, []).append(line)
         self._lines += 1
         if self._lines >= _LINES:
@@ -59,9 +60,12 @@ class FolderFiles:
         """Write what waits."""
         for file, lines in self._waiting.items():
             path = self._folder / file
-            path.parent.mkdir(exist_ok=True)
-            with explain_errors(path, "write"), open(path, "ab") as stream:
-                stream.write("".join(lines).encode())
+            content = "".join(lines).encode()
+            with explain_errors(path, "write"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with open(path, "ab") as stream:
+                    # Files that are compressed one after the other are one such file.
+                    stream.write(gzip.compress(content, 6, mtime=0) if path.suffix == ".gz" else content)
         self._waiting, self._lines = {}, 0
 
 

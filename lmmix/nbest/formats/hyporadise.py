@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lmmix.errors import FormatError
-from lmmix.fileio import PathLike, atomic_write, decode_utf8, json_ready, read_line_chunks
+from lmmix.fileio import PathLike, atomic_write, decode_utf8, read_line_chunks
 from lmmix.nbest.formats.interface import ReadOptions, Write
-from lmmix.nbest.formats.jsonl import is_finite_number, refuse_half_characters
-from lmmix.nbest.utterance import Rescored, Utterance
+from lmmix.nbest.formats.json_text import may_hold_halves, refuse_half_characters, to_json
+from lmmix.nbest.formats.numbers import is_finite_number
+from lmmix.nbest.utterance import TOTAL, Rescored, Utterance
 
-OWN = ("id", "input", "output", "scores", "total", "hyp_fields")
+OWN = ("id", "input", "output", "scores", TOTAL, "hyp_fields")
 """Fields that mean something; `best` and `text` are kept like others, but are never scores."""
 
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -53,7 +54,7 @@ class _Text:
             parts.append(decode_utf8(chunk, path, line))
             line += chunk.count(b"\n")
         self.text = "".join(parts)
-        self._has_halves = re.search(r"\\u[dD]", self.text) is not None
+        self._has_halves = may_hold_halves(self.text)
         self.at = 0
         self._looked_at, self._line, self._line_start = 0, 1, 0
 
@@ -154,7 +155,7 @@ def _numbers(name: str, value: Any, count: int, where: str) -> list[float]:
     for rank, one in enumerate(value, 1):
         if not is_finite_number(one):
             raise FormatError(f"{where}: the score {name!r} of hypothesis {rank} is {one!r:.40}, not a finite number")
-    return [float(one) for one in value]
+    return value
 
 
 def _hyp_fields(record: dict[str, Any], where: str) -> list[dict[str, Any]]:
@@ -163,9 +164,9 @@ def _hyp_fields(record: dict[str, Any], where: str) -> list[dict[str, Any]]:
     kept = record.get("hyp_fields", [{}] * count)
     if not isinstance(kept, list) or len(kept) != count or not all(isinstance(one, dict) for one in kept):
         raise FormatError(f'{where}: "hyp_fields" is not a list of {count} objects, one for each hypothesis')
-    if "total" in record:
-        totals = _numbers("total", record["total"], count, where)
-        kept = [{**fields, "total": total} for fields, total in zip(kept, totals)]
+    if TOTAL in record:
+        totals = _numbers(TOTAL, record[TOTAL], count, where)
+        kept = [{**fields, TOTAL: total} for fields, total in zip(kept, totals)]
     return kept if any(kept) else []
 
 
@@ -185,7 +186,7 @@ def writer(path: PathLike) -> Iterator[Write]:
 
 
 def _write(stream: BinaryIO, start: str, rescored: Rescored) -> None:
-    stream.write((start + json.dumps(json_ready(_object(rescored)), ensure_ascii=False)).encode())
+    stream.write((start + to_json(_object(rescored))).encode())
 
 
 def _object(rescored: Rescored) -> dict[str, Any]:
@@ -199,11 +200,11 @@ def _object(rescored: Rescored) -> dict[str, Any]:
         # Elsewhere than in `scores` a name may mean something else already.
         place = inside if name in written or name in (*OWN, "best", "text") else written
         place[name] = values
-    inside |= {name: [float(value) for value in values] for name, values in rescored.added.items()}
+    inside |= {name: values.tolist() for name, values in rescored.added.items()}
     totals = rescored.totals()
-    without = ("total",) if totals is not None else ()
+    without = (TOTAL,) if totals is not None else ()
     hyp_fields = [{k: v for k, v in fields.items() if k not in without} for fields in utterance.hyp_fields]
-    parts = {"scores": inside, "total": totals, "hyp_fields": hyp_fields if any(hyp_fields) else None}
+    parts = {"scores": inside, TOTAL: totals, "hyp_fields": hyp_fields if any(hyp_fields) else None}
     written |= {name: part for name, part in parts.items() if part}
     if rescored.text is not None:
         written |= {"best": rescored.best, "text": rescored.text}

@@ -6,20 +6,23 @@ left out, or be a list of several references. Other fields are kept, and so is a
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lmmix.errors import FormatError
-from lmmix.fileio import PathLike, atomic_write, parse_json, read_text_lines
+from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
-from lmmix.nbest.utterance import Rescored, Utterance
+from lmmix.nbest.formats.json_text import from_json, to_json
+from lmmix.nbest.formats.numbers import is_finite_number
+from lmmix.nbest.utterance import TOTAL, Rescored, Utterance
 
 OWN = ("id", "ref", "hyps")
-"""Fields of an utterance that mean something; so do `text` and `scores` of a hypothesis."""
+"""Fields of an utterance that mean something."""
+
+HYP_OWN = ("text", "scores")
+"""Those of a hypothesis."""
 
 
 def recognises(path: Path, head: str) -> bool:
@@ -36,25 +39,12 @@ def read(path: PathLike, options: ReadOptions) -> Iterator[Utterance]:
 
 
 def _record(line: str, where: str) -> dict[str, Any]:
-    try:
-        record = parse_json(line)
-    except json.JSONDecodeError as error:
-        raise FormatError(f"{where}:{error.colno}: not valid JSON: {error.msg}") from None
-    if "\\ud" in line.lower():
-        refuse_half_characters(record, where)
+    record = from_json(line, where)
     if not isinstance(record, dict) or not isinstance(record.get("id"), (str, int)) or isinstance(record["id"], bool):
         raise FormatError(f'{where}: not an object with an "id"')
     if not isinstance(record.get("hyps"), list):
         raise FormatError(f"{where}: utterance {record['id']!r} has no hypotheses")
     return record
-
-
-def refuse_half_characters(record: Any, where: str) -> None:
-    """Raise FormatError if a text in a value read from JSON is not Unicode."""
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise FormatError(f"{where}: a text holds half a surrogate pair, which is no character") from None
 
 
 def _utterance(record: dict[str, Any], where: str) -> Utterance:
@@ -69,9 +59,9 @@ def _utterance(record: dict[str, Any], where: str) -> Utterance:
             verb = "lacks" if odd in scores else "has"
             raise FormatError(f"{where}: hypothesis {rank} {verb} the score {odd!r}, unlike those before it")
         for name, value in given.items():
-            scores[name].append(float(value))
+            scores[name].append(value)
         texts.append(hypothesis["text"])
-        hyp_fields.append({name: value for name, value in hypothesis.items() if name not in ("text", "scores")})
+        hyp_fields.append({name: value for name, value in hypothesis.items() if name not in HYP_OWN})
     fields = {name: value for name, value in record.items() if name not in OWN}
     if not isinstance(record["id"], str):
         fields["id"] = record["id"]
@@ -98,16 +88,6 @@ def _scores(hypothesis: Any, where: str) -> dict[str, float]:
     return scores
 
 
-def is_finite_number(value: Any) -> bool:
-    """Whether a value read from JSON is a number that fits a float64."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
-
-
 @contextmanager
 def writer(path: PathLike) -> Iterator[Write]:
     """Writes a line a list: what was read, each hypothesis with all scores and its `total`.
@@ -115,12 +95,11 @@ def writer(path: PathLike) -> Iterator[Write]:
     To each list come `best`, the rank from 0 of the hypothesis that was chosen, and `text`, the text that was.
     """
     with atomic_write(path) as stream:
-        yield lambda rescored: _write(stream, rescored)
 
+        def write(rescored: Rescored) -> None:
+            stream.write((to_json(_line(rescored)) + "\n").encode())
 
-def _write(stream: Any, rescored: Rescored) -> None:
-    line = json.dumps(_line(rescored), ensure_ascii=False, allow_nan=False)
-    stream.write((line + "\n").encode())
+        yield write
 
 
 def _line(rescored: Rescored) -> dict[str, Any]:
@@ -128,21 +107,19 @@ def _line(rescored: Rescored) -> dict[str, Any]:
     hyps = []
     for i, text in enumerate(utterance.texts):
         scores = {name: values[i] for name, values in utterance.scores.items()}
-        scores |= {name: _rounded(values[i]) for name, values in rescored.added.items()}
+        scores |= {name: float(values[i]) for name, values in rescored.added.items()}
         hypothesis: dict[str, Any] = {"text": text, **({"scores": scores} if scores else {})}
-        hypothesis |= utterance.hyp_fields[i] if utterance.hyp_fields else {}
+        fields = utterance.hyp_fields[i] if utterance.hyp_fields else {}
+        hypothesis |= {name: value for name, value in fields.items() if name not in HYP_OWN}
         if rescored.total is not None:
-            hypothesis["total"] = _rounded(rescored.total[i])
+            hypothesis[TOTAL] = float(rescored.total[i])
         hyps.append(hypothesis)
     refs = utterance.refs
-    line = {"id": utterance.id, **utterance.fields}
+    kept = {name: value for name, value in utterance.fields.items() if name == "id" or name not in OWN}
+    line: dict[str, Any] = {"id": utterance.id, **kept}
     if refs:
         line["ref"] = refs[0] if len(refs) == 1 else list(refs)
     line["hyps"] = hyps
     if rescored.text is not None:
         line |= {"best": rescored.best, "text": rescored.text}
     return line
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 6)

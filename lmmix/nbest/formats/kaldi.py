@@ -29,8 +29,8 @@ from lmmix.fileio import COMPRESSED, PathLike
 from lmmix.nbest.formats.folder import MARKER, FolderFiles, file_of, name_of, written_folder
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.keyed import KeyedLines, first_line, keyed_line, numbered_folders, parted
-from lmmix.nbest.formats.number import is_number
-from lmmix.nbest.utterance import Rescored, Utterance
+from lmmix.nbest.formats.numbers import as_text, is_number
+from lmmix.nbest.utterance import TOTAL, Rescored, Utterance
 
 logger = logging.getLogger("lmmix")
 
@@ -40,7 +40,7 @@ TEXTS = ("words_text", "text", "text.txt")
 OTHER = ("ali", "words")
 """Archives of integers, which may look like costs."""
 
-TOTAL, BEST = "total", "best"
+BEST = "best"
 
 _KEY = re.compile(r"(.+)-([1-9][0-9]*)", re.DOTALL)
 
@@ -115,7 +115,7 @@ def _begins_with_cost(file: Path) -> bool:
     if not file.is_file():
         return False
     key, value = first_line(file)
-    return _KEY.fullmatch(key) is not None and is_number(value)
+    return _KEY.fullmatch(key) is not None and is_number(value.strip())
 
 
 def _utterance(texts: KeyedLines, costs: dict[str, KeyedLines], total: KeyedLines | None) -> Utterance:
@@ -157,7 +157,7 @@ def _score(file: KeyedLines, texts: KeyedLines) -> float:
 
 def _fields(ranks: list[int], totals: list[float]) -> list[dict[str, Any]]:
     """The totals of an earlier run, and ranks if some are missing."""
-    kept: list[dict[str, Any]] = [{"total": total} for total in totals] or [{} for _ in ranks]
+    kept: list[dict[str, Any]] = [{TOTAL: total} for total in totals] or [{} for _ in ranks]
     if ranks[-1] > len(ranks):
         for fields, rank in zip(kept, ranks):
             fields["rank"] = rank
@@ -177,12 +177,12 @@ def _write(files: FolderFiles, rescored: Rescored) -> None:
     for key, text in zip(keys, utterance.texts):
         files.add("text", keyed_line(key, text))
     reserved = (*TEXTS, *OTHER, TOTAL, BEST, MARKER)
-    numbers = {file_of(name, reserved): values for name, values in (utterance.scores | rescored.added).items()}
+    numbers = {file_of(name, reserved): values for name, values in rescored.scores().items()}
     if (totals := rescored.totals()) is not None:
         numbers[TOTAL] = totals
     for file, values in numbers.items():
         for key, value in zip(keys, values):
-            files.add(file, f"{key} {0.0 - float(value)!r}\n")
+            files.add(file, keyed_line(key, as_text(0.0 - value)))
     if rescored.text is not None:
         files.add(BEST, keyed_line(utterance.id, rescored.text))
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lmmix.errors import FormatError, InputError
-from lmmix.fileio import PathLike, open_read, read_text_lines
-from lmmix.nbest.formats.number import number
+from lmmix.fileio import (
+    COMPRESSED,
+    SMALL_CHUNK_BYTES,
+    PathLike,
+    explain_errors,
+    line_chunks,
+    open_read,
+    read_text_lines,
+    text_lines,
+)
+from lmmix.nbest.formats.folder import name_of
+from lmmix.nbest.formats.numbers import number
 from lmmix.vocab import SPACE
-
-_CHUNK_BYTES = 1 << 16
-"""Read of a file at a time: hundreds may be open."""
 
 
 class KeyedLines:
@@ -28,7 +35,7 @@ class KeyedLines:
 
     def __init__(self, path: PathLike) -> None:
         self.path = path
-        self._lines = read_text_lines(path, _CHUNK_BYTES)
+        self._lines = _lines(path)
         self._number = 0
         self.key: str | None = None
         self.value = ""
@@ -67,13 +74,30 @@ class KeyedLines:
 
     def take_number(self, other: KeyedLines, plain: Callable[[str], str] = str.strip) -> float:
         """The same for a value that is a finite number once it is made `plain`. Raises FormatError."""
-        line = self._number
-        return number(plain(self.take(other)), self.path, line)
+        where = self.where
+        return number(plain(self.take(other)), name_of(self.path), where)
 
     def finish(self, other: PathLike) -> None:
         """Raise FormatError if there are lines left that `other`, which gave the keys, does not have."""
         if self.key is not None:
             raise FormatError(f"{self.where}: the key {self.key!r} is not in {other}, or stands elsewhere there")
+
+
+def _lines(path: PathLike) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a file that is only open while a chunk is read, so that there may be thousands of them."""
+    if str(path).endswith(COMPRESSED) or not Path(path).is_file():
+        return read_text_lines(path, SMALL_CHUNK_BYTES)
+    at = 0
+
+    def read(size: int) -> bytes:
+        nonlocal at
+        with explain_errors(path, "read"), open(path, "rb") as stream:
+            stream.seek(at)
+            piece = stream.read(size)
+        at += len(piece)
+        return piece
+
+    return text_lines(line_chunks(read, SMALL_CHUNK_BYTES), path)
 
 
 def parted(line: str) -> tuple[str, str]:
@@ -85,7 +109,7 @@ def parted(line: str) -> tuple[str, str]:
 def first_line(path: PathLike) -> tuple[str, str]:
     """(key, value) of the first line of a file that may be anything; empty texts if it begins with an empty line."""
     with open_read(path) as stream:
-        line = stream.readline(_CHUNK_BYTES)
+        line = stream.readline(SMALL_CHUNK_BYTES)
     return parted(line.decode("utf-8-sig", errors="replace").strip("\r\n"))
 
 

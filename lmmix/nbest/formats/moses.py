@@ -24,8 +24,8 @@ from lmmix.errors import FormatError, InputError
 from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text, number
-from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_write
-from lmmix.nbest.utterance import Raw, Rescored, Utterance
+from lmmix.nbest.formats.output import raw_of, refuse_parts, scores_to_write
+from lmmix.nbest.utterance import TOTAL, Raw, Rescored, Utterance
 from lmmix.vocab import SPACE, words_of
 
 logger = logging.getLogger("lmmix")

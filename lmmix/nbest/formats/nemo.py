@@ -11,7 +11,6 @@ the last one, which reads back as a score, too. The chosen texts are not in it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -19,10 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lmmix.errors import FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, atomic_write, json_ready, parse_json, read_text_lines
+from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
-from lmmix.nbest.formats.jsonl import refuse_half_characters
-from lmmix.nbest.formats.number import is_number, number
+from lmmix.nbest.formats.json_text import from_json
+from lmmix.nbest.formats.numbers import as_text, is_number, number
+from lmmix.nbest.formats.output import refuse_parts
 from lmmix.nbest.utterance import Rescored, Utterance
 
 
@@ -64,18 +64,13 @@ def _manifest(path: PathLike) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         where = f"{path}:{place}"
-        try:
-            record = parse_json(line)
-        except json.JSONDecodeError as error:
-            raise FormatError(f"{where}:{error.colno}: not valid JSON: {error.msg}") from None
+        record = from_json(line, where)
         if not isinstance(record, dict):
             raise FormatError(f"{where}: not an object with an audio_filepath and a text")
         for name in ("audio_filepath", "text"):
             if not isinstance(record.get(name), str | None):
                 raise FormatError(f"{where}: {name!r} is {record[name]!r:.40}, not a text")
-        if "\\ud" in line.lower():
-            refuse_half_characters(record, where)
-        records.append(json_ready(record))
+        records.append(record)
     if not records:
         raise InputError(f"{path}: there are no utterances in the manifest")
     return records
@@ -100,7 +95,7 @@ def _utterance(rows: list[tuple[int, str]], path: PathLike, columns: int) -> Utt
         utterance.texts.append(text)
         for i, given in enumerate(numbers, 1):
             name = "score" if i == 1 else f"score{i}"
-            utterance.scores.setdefault(name, []).append(number(given, path, place))
+            utterance.scores.setdefault(name, []).append(number(given, name, f"{path}:{place}"))
     return utterance
 
 
@@ -129,16 +124,12 @@ def writer(path: PathLike) -> Iterator[Write]:
 
 def _write(stream: BinaryIO, rescored: Rescored) -> None:
     utterance = rescored.utterance
-    columns: list[Any] = [*utterance.scores.values(), *rescored.added.values()]
+    columns = list(rescored.scores().values())
     if rescored.total is not None:
-        columns.append(rescored.total)
+        columns.append(rescored.total.tolist())
     if not columns:
         raise InputError(f"utterance {utterance.id!r} has no score; lists of NeMo need one: use the format jsonl")
     for text, *numbers in zip(utterance.texts, *columns):
-        if "\t" in text or "\n" in text:
-            raise InputError(
-                f"utterance {utterance.id!r}: the text {text!r:.60} holds a tab or the end of a line; "
-                "use the format jsonl"
-            )
-        line = "\t".join([text, *(repr(float(value)) for value in numbers)])
+        refuse_parts(text, ("\t", "\n"), "a text", utterance, "nemo")
+        line = "\t".join([text, *map(as_text, numbers)])
         stream.write(line.encode() + b"\n")

@@ -1,9 +1,10 @@
-"""Numbers as text files hold them."""
+"""Numbers as files hold them: in text, and in JSON."""
 
 from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 from lmmix.errors import FormatError
 
@@ -26,3 +27,13 @@ def number(text: str, name: str, where: str) -> float:
 def as_text(value: float) -> str:
     """The shortest text that reads back to the same float64."""
     return repr(float(value))
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether a value read from JSON is a number that fits a float64."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -6,20 +6,17 @@ import itertools
 from collections.abc import Sequence
 
 from lmmix.errors import InputError
-from lmmix.nbest.utterance import Raw, Rescored, Utterance
-
-TOTAL = "total"
-"""What the weighted sum is called in files."""
+from lmmix.nbest.utterance import TOTAL, Raw, Rescored, Utterance
 
 
 def scores_to_write(rescored: Rescored, total_is_score: bool = False) -> dict[str, Sequence[float]]:
     """All scores of a list and what was added, by the names that they get in the file.
 
-    There `total` means the weighted sum. A score that is called so, as in Moses's lists, becomes ``total.1``, or
-    ``total.2`` if there is a ``total.1``, and so on; if `total_is_score`, only where there is a new sum.
+    This is for formats in which names of scores stand beside `total`, the weighted sum, and cannot be told apart from
+    it. A score that is called so, as in Moses's lists, becomes ``total.1``, or ``total.2`` if there is a ``total.1``,
+    and so on; if `total_is_score`, only where there is a new sum. Elsewhere all scores keep their names.
     """
-    scores: dict[str, Sequence[float]] = dict(rescored.utterance.scores)
-    scores |= {name: values.tolist() for name, values in rescored.added.items()}
+    scores = rescored.scores()
     if TOTAL in scores and (rescored.total is not None or not total_is_score):
         others = (f"{TOTAL}.{k}" for k in itertools.count(1))
         scores[next(name for name in others if name not in scores)] = scores.pop(TOTAL)

@@ -7,38 +7,42 @@ blank is `head` (empty for a folder), `read(path, options)`, which gives one `Ut
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lmmix.errors import FormatError, InputError, SettingError
-from lmmix.fileio import PathLike, read_text_lines
+from lmmix.fileio import PathLike
 from lmmix.nbest.formats.check import checked
+from lmmix.nbest.formats.head import head_of
 from lmmix.nbest.formats.interface import ReadOptions, Write
-from lmmix.nbest.utterance import Utterance
+from lmmix.nbest.utterance import Rescored, Utterance
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: its module, which `ReadOptions` it takes, whether references go by line instead of by id."""
+    """A format: its module, which `ReadOptions` it takes, whether references go by line instead of by id, and whether
+    what is written is a folder."""
 
     module: str
     options: tuple[str, ...] = ()
     refs_by_line: bool = False
+    writes_folder: bool = False
 
 
 FORMATS = {
     "jsonl": Format("lmmix.nbest.formats.jsonl"),
     "hyporadise": Format("lmmix.nbest.formats.hyporadise"),
     "nemo": Format("lmmix.nbest.formats.nemo", options=("manifest",)),
-    "espnet": Format("lmmix.nbest.formats.espnet"),
-    "kaldi": Format("lmmix.nbest.formats.kaldi", options=("scores",)),
+    "espnet": Format("lmmix.nbest.formats.espnet", writes_folder=True),
+    "kaldi": Format("lmmix.nbest.formats.kaldi", options=("scores",), writes_folder=True),
     "tsv": Format("lmmix.nbest.formats.tsv"),
     "moses": Format("lmmix.nbest.formats.moses", refs_by_line=True),
-    "srilm": Format("lmmix.nbest.formats.srilm", options=("scores",)),
+    "srilm": Format("lmmix.nbest.formats.srilm", options=("scores",), writes_folder=True),
 }
 """All formats, in the order in which a file is tried."""
 
@@ -64,12 +68,18 @@ def nbest_writer(path: PathLike, name: str = "jsonl") -> AbstractContextManager[
     return _module(known(name)).writer(path)
 
 
+def check_can_hold(lists: Iterable[Rescored], name: str) -> None:
+    """Raise InputError if the format cannot hold these lists: write them into a folder that vanishes."""
+    with TemporaryDirectory() as folder, nbest_writer(Path(folder) / "lists", name) as write:
+        for one in lists:
+            write(one)
+
+
 def recognised(path: PathLike) -> str:
     """The name of the format of a file or folder. Raises FormatError, InputError."""
-    if str(path) == "-":
-        return "jsonl"
-    head = "" if Path(path).is_dir() else next((line for _, line in read_text_lines(path) if line.strip()), "")
-    if not head and not Path(path).is_dir():
+    is_folder = Path(path).is_dir()
+    head = "" if is_folder else head_of(path)
+    if not head and not is_folder:
         raise InputError(f"{path}: there are no n-best lists: the file is empty")
     for name in FORMATS:
         if _module(name).recognises(Path(path), head):

@@ -13,21 +13,23 @@ its text. Further scores are folders with a file of numbers for each utterance, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lmmix.errors import InputError
-from lmmix.fileio import PathLike, atomic_folder, atomic_write, read_text_lines
+from lmmix.fileio import SMALL_CHUNK_BYTES, PathLike, read_text_lines
+from lmmix.nbest.formats.folder import FolderFiles, file_of, written_folder
+from lmmix.nbest.formats.head import head_of
 from lmmix.nbest.formats.interface import ReadOptions, Write
 from lmmix.nbest.formats.numbers import as_text
-from lmmix.nbest.formats.output import TOTAL, raw_of, scores_to_write
+from lmmix.nbest.formats.output import raw_of
 from lmmix.nbest.formats.srilm_folder import (
     CHOSEN,
     INDEX,
     LISTS,
     SCORES,
-    check_file_name,
+    check_id,
     list_files,
     score_folders,
     utterance_id,
@@ -42,8 +44,8 @@ from lmmix.nbest.formats.srilm_lines import (
     third_form,
     without_marks,
 )
-from lmmix.nbest.utterance import Raw, Rescored, Utterance
-from lmmix.nbest.write_best import best_writer
+from lmmix.nbest.utterance import TOTAL, Raw, Rescored, Utterance
+from lmmix.nbest.write_best import best_line
 from lmmix.vocab import words_of
 
 _LINE_SCORES = {HEADERS[0]: ("score",), HEADERS[1]: ("score", ACOUSTIC, LM), "": (ACOUSTIC, LM, WORDS)}
@@ -59,7 +61,7 @@ def recognises(path: Path, head: str) -> bool:
         return True
     if path.is_dir():
         files = list_files(path)
-        head = next((line for _, line in read_text_lines(files[0]) if line.strip()), "") if files else ""
+        head = head_of(files[0]) if files else ""
     return head.strip() in HEADERS or is_hypothesis(head)
 
 
@@ -83,7 +85,7 @@ def read(path: PathLike, options: ReadOptions) -> Iterator[Utterance]:
 
 
 def _utterance(file: Path) -> Utterance:
-    lines = [(place, line) for place, line in read_text_lines(file) if line.strip()]
+    lines = [(place, line) for place, line in read_text_lines(file, SMALL_CHUNK_BYTES) if line.strip()]
     header = lines[0][1].strip() if lines and lines[0][1].strip() in HEADERS else ""
     lines = lines[1:] if header else lines
     where = f"{file}:{lines[0][0] if lines else 1}"
@@ -100,48 +102,43 @@ def writer(path: PathLike) -> Iterator[Write]:
     """Writes a folder: lists as they were read, and their further scores beside them.
 
     ``nbest/ID.gz`` are the lists; those that came in another format get the third form, in which 0 stands for a
-    score that they lack. ``scores/NAME/ID.gz`` holds each of the other scores, the new total among them: folders for
-    SRILM's tools, or for --scores. ``nbest-files`` names the lists in order, ``best`` has the chosen texts, lines
-    'id word word …'. Read as a whole, the folder gives the lists with all scores; the total is none of
-    them, and a score called so becomes ``total.1``.
+    score that they lack. ``scores/NAME/ID.gz`` holds each of the other scores, the total among them: folders for
+    SRILM's tools, or for --scores, ``lm%3Amix`` for the score ``lm:mix`` (see `folder.file_of`). ``nbest-files`` names
+    the lists in order, ``best`` has the chosen texts, lines 'id word word …'. Read as a whole, the folder gives the
+    lists with all scores; the total is none of them. Raises InputError for an id that cannot be the name of a file.
     """
-    with atomic_folder(path, INDEX) as folder, ExitStack() as stack:
-        (folder / LISTS).mkdir()
-        index = stack.enter_context(atomic_write(folder / INDEX))
-        chosen: list[Write] = []
-
-        def write(rescored: Rescored) -> None:
-            name = rescored.utterance.id
-            check_file_name(name, "the id")
-            lines, scores = _lines_and_scores(rescored)
-            _write_lines(folder / LISTS / f"{name}.gz", lines)
-            for score, values in scores.items():
-                check_file_name(score, "the score")
-                (folder / SCORES / score).mkdir(parents=True, exist_ok=True)
-                _write_lines(folder / SCORES / score / f"{name}.gz", list(map(as_text, values)))
-            index.write(f"{LISTS}/{name}.gz\n".encode())
-            if rescored.text is not None:
-                if not chosen:
-                    chosen.append(stack.enter_context(best_writer(folder / CHOSEN)))
-                chosen[0](rescored)
-
-        yield write
+    with written_folder(path, "srilm") as files:
+        files.add(INDEX, "")
+        yield lambda rescored: _write(files, rescored)
 
 
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    with atomic_write(path) as stream:
-        stream.write("".join(line + "\n" for line in lines).encode())
+def _write(files: FolderFiles, rescored: Rescored) -> None:
+    name = rescored.utterance.id
+    check_id(name)
+    lines, scores = _lines_and_scores(rescored)
+    files.add(INDEX, f"{LISTS}/{name}.gz\n")
+    files.add(f"{LISTS}/{name}.gz", _text(lines))
+    numbers = {file_of(score, (TOTAL,)): values for score, values in scores.items()}
+    if (totals := rescored.totals()) is not None:
+        numbers[TOTAL] = totals
+    for folder, values in numbers.items():
+        files.add(f"{SCORES}/{folder}/{name}.gz", _text(map(as_text, values)))
+    if rescored.text is not None:
+        files.add(CHOSEN, best_line(rescored))
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines_and_scores(rescored: Rescored) -> tuple[list[str], dict[str, Sequence[float]]]:
     """The lines of the list, and those scores that they do not hold."""
-    utterance, scores = rescored.utterance, scores_to_write(rescored)
-    raw, totals = raw_of(utterance, "srilm"), rescored.totals()
-    scores |= {} if totals is None else {TOTAL: totals}
+    utterance, scores = rescored.utterance, rescored.scores()
+    raw = raw_of(utterance, "srilm")
     if raw is not None:
         lines = [raw.head, *raw.lines] if raw.head else raw.lines
         return lines, {name: values for name, values in scores.items() if name not in _LINE_SCORES[raw.head]}
     none = [0.0] * len(utterance.texts)
     acoustic, lm = (scores.pop(name, none) for name in (ACOUSTIC, LM))
     words = scores.pop(WORDS, [float(len(words_of(text))) for text in utterance.texts])
-    return [third_form(*row) for row in zip(utterance.texts, acoustic, lm, words)], scores
+    return [third_form(text, *map(float, row)) for text, *row in zip(utterance.texts, acoustic, lm, words)], scores

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmmix.errors import FormatError, InputError
-from lmmix.fileio import COMPRESSED, PathLike, explain_errors, read_text_lines
+from lmmix.fileio import COMPRESSED, SMALL_CHUNK_BYTES, explain_errors, read_text_lines
+from lmmix.nbest.formats.folder import name_of
 from lmmix.nbest.formats.numbers import number
 from lmmix.nbest.formats.srilm_lines import HEADERS, bytelog
 from lmmix.vocab import words_of
@@ -63,7 +64,7 @@ class ScoreFolder:
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
             raise InputError(f"{folder}: is no folder; scores of SRILM's lists are folders with a file an utterance")
-        self.folder, self.name = folder, folder.absolute().name
+        self.folder, self.name = folder, name_of(folder.absolute())
         self.files: dict[str, Path] = {}
         self.padded = 0
         for file in _files(folder):
@@ -86,7 +87,7 @@ class ScoreFolder:
         return values + [min(values)] * (hypotheses - len(values))
 
     def _numbers(self, file: Path) -> Iterator[float]:
-        for place, line in read_text_lines(file):
+        for place, line in read_text_lines(file, SMALL_CHUNK_BYTES):
             where = f"{file}:{place}"
             cells = words_of(line)
             if cells and cells[0] in HEADERS:
@@ -104,11 +105,10 @@ class ScoreFolder:
             )
 
 
-def check_file_name(name: PathLike, what: str) -> None:
-    """Raise InputError for a name that cannot be that of a file which is read back under it."""
-    text = str(name)
-    if not text or "/" in text or text.startswith(".") or not text.isprintable() or utterance_id(text) != text:
+def check_id(name: str) -> None:
+    """Raise InputError for an id that cannot be the name of a file which is read back under it."""
+    if not name or "/" in name or name.startswith(".") or not name.isprintable() or utterance_id(name) != name:
         raise InputError(
-            f"{what} {text!r} cannot be the name of a file of SRILM's lists; rename it, "
+            f"the id {name!r} cannot be the name of a file of SRILM's lists; rename it, "
             "or write another format, such as jsonl"
         )

@@ -10,7 +10,6 @@ Where the chosen text was made of several hypotheses, it has no place in a table
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +20,10 @@ from typing import Any
 from lmmix.errors import FormatError, InputError
 from lmmix.fileio import PathLike, atomic_write, read_text_lines
 from lmmix.nbest.formats.interface import ReadOptions, Write
+from lmmix.nbest.formats.json_text import to_json
 from lmmix.nbest.formats.numbers import as_text, is_number, number
-from lmmix.nbest.formats.output import TOTAL, raw_of, refuse_parts, scores_to_write
-from lmmix.nbest.utterance import Raw, Rescored, Utterance
+from lmmix.nbest.formats.output import raw_of, refuse_parts, scores_to_write
+from lmmix.nbest.utterance import TOTAL, Raw, Rescored, Utterance
 
 ID, TEXT, BEST = "id", "text", "best"
 _REF = re.compile("ref([2-9]|[1-9][0-9]+)?")
@@ -177,4 +177,4 @@ def _rows(rescored: Rescored) -> list[Row]:
 
 
 def _cell(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else to_json(value)
