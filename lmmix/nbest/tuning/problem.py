@@ -172,7 +172,9 @@ def tuning_problem(
     for name, column in zip(names, features.T):
         if not np.isfinite(column).all():
             one = lists.utterances[int(lists.owner[np.flatnonzero(~np.isfinite(column))[0]])]
-            raise InputError(f"utterance {one.id!r}: {name!r} is not finite, or too large: no weight can be found for it")
+            raise InputError(
+                f"utterance {one.id!r}: {name!r} is not finite, or too large: no weight can be found for it"
+            )
     problem = TuningProblem(
         tuple(names), features, lists.offsets, lists.statistics(metric), metric, limits or no_limits(len(names))
     )
