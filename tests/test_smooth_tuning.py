@@ -106,9 +106,9 @@ def test_hypotheses_of_probability_zero_do_not_hide_what_the_model_tells(method,
             make_problem(features, np.arange(0, 3201, 8), errors_of(errors.ravel(), None)), settings
         ).loss
 
-    alone = tuned(am)
-    # PRO alone learns from pairs of which some rank far, and wrongly.
-    assert tuned(floored) - tuned(lm) < (0.35 if method == "pro" else 0.05) * (alone - tuned(lm))
+    # PRO suffers more: a pair counts the more, the farther it is ranked the wrong way.
+    lost = 0.5 if (method, share) == ("pro", 0.2) else 0.05
+    assert tuned(floored) - tuned(lm) < lost * (tuned(am) - tuned(lm))
 
 
 @LAW
@@ -157,7 +157,7 @@ def test_pass_of_mira_equals_its_twin(seed, bounded):
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(problem.offsets) - 1)
     cost = rng.random(len(problem.features))
-    lower, upper = ([-0.001, 0.0, -np.inf], [0.001, np.inf, np.inf]) if bounded else ([-np.inf] * 3, [np.inf] * 3)
+    lower, upper = ([-0.001, 0.0, 0.0], [0.001, np.inf, 0.0]) if bounded else ([-np.inf] * 3, [np.inf] * 3)
     weights, gathered = np.zeros(3), np.zeros(3)
     after = naive_mira_pass(problem.features, cost, problem.offsets, order, 0.01, list(zip(lower, upper)), weights)
     kernels._mira_pass(

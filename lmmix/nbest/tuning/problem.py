@@ -93,7 +93,7 @@ class TuningProblem:
     @cached_property
     def varies(self) -> np.ndarray:
         """(F,) bool: whether the feature differs inside any list; nothing can be said of the weight of others."""
-        return self._differs.any(axis=0)
+        return np.any(self._differs, axis=0)
 
     @cached_property
     def _differs(self) -> np.ndarray:
