@@ -23,7 +23,7 @@ LEVEL = 0.95
 SAMPLES, TRIALS = 1000, 10_000
 """Texts drawn for a bootstrap, and exchanges for a randomisation, by default."""
 
-ROUNDING = 1e-9
+SAME_DIFFERENCE = 1e-9
 """Relative difference of differences that is taken for a rounding error."""
 
 _PIECE = 1 << 21
@@ -59,7 +59,10 @@ def confidence_interval(metric: Metric, statistics: np.ndarray, samples: int = S
 def paired_bootstrap(
     metric: Metric, baseline: np.ndarray, system: np.ndarray, samples: int = SAMPLES, seed: int = 1
 ) -> Comparison:
-    """The difference of two systems (n, k) on the same resampled sentences, with a two-sided p-value."""
+    """The difference of two systems (n, k) on the same resampled sentences, with a two-sided p-value.
+
+    The p-value is nan for one sentence, of which all samples are the same.
+    """
     drawn = [
         metric.value(theirs) - metric.value(sums) for sums, theirs in _resampled([baseline, system], samples, seed)
     ]
@@ -67,7 +70,8 @@ def paired_bootstrap(
     value = float(metric.value(system.sum(axis=0)) - metric.value(baseline.sum(axis=0)))
     distances = np.abs(differences[~np.isnan(differences)])
     centred = distances - (distances.mean() if len(distances) else 0.0)
-    return Comparison(value, *_ends(differences), _p_value(centred, value))
+    p = _p_value(centred, value) if len(system) > 1 else float("nan")
+    return Comparison(value, *_ends(differences), p)
 
 
 def paired_randomisation(
@@ -132,4 +136,4 @@ def _p_value(distances: np.ndarray, value: float) -> float:
     if np.isnan(value):
         return float("nan")
     # Differences that are equal but for rounding count as equal.
-    return (int((known >= abs(value) * (1.0 - ROUNDING)).sum()) + 1) / (len(known) + 1)
+    return (int((known >= abs(value) * (1.0 - SAME_DIFFERENCE)).sum()) + 1) / (len(known) + 1)

@@ -144,7 +144,7 @@ class Rescoring:
         if decision.rule in LIST_RULES and temperature:
             total = lists.matrix(names) @ found.weights
             decision = replace(decision, temperature=find_temperature(lists, total, metric, decision)[0])
-        self._tuned = _Tuned(problem, found)
+        self._tuned = _Tuned(problem, found, settings)
         tuning = {
             "utterances": len(lists),
             "metric": metric.name,
@@ -177,9 +177,9 @@ class Rescoring:
         """What the first metric would be without each feature: tuned anew if weights were, else with its weight 0."""
         if self._tuned is None:
             return self._left_out.values() if self._evaluations else {}
-        problem, weights = self._tuned.problem, self._tuned.result.weights
+        problem, settings = self._tuned.problem, self._tuned.settings
         sign = -1.0 if problem.metric.higher_is_better else 1.0
-        return {name: sign * without(problem, k, weights) for k, name in enumerate(problem.names)}
+        return {name: sign * without(problem, k, settings) for k, name in enumerate(problem.names)}
 
     def draw(self, path: PathLike, features: Sequence[str] = ()) -> None:
         """A picture of the metric over two weights around those that were found, by default the heaviest ones.
@@ -212,6 +212,7 @@ class _Tuned:
 
     problem: TuningProblem
     result: TuneResult
+    settings: TuneSettings
 
 
 def _names_to_weigh(lists: NbestLists) -> list[str]:

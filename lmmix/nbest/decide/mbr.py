@@ -12,7 +12,7 @@ from lmmix.nbest.decide.pairwise import LOSSES
 from lmmix.nbest.decide.posteriors import ballot
 from lmmix.nbest.lists import NbestLists
 
-ROUNDING = 1e-9
+SAME_RISK = 1e-9
 """Risks that differ by less than this part of the largest one are equal."""
 
 
@@ -32,6 +32,6 @@ def least_risks(
     heard = np.flatnonzero(votes.masses.any(axis=0))
     losses = LOSSES[settings.loss](votes.words, heard)
     risks = votes.masses[:, heard] @ losses.T
-    width = ROUNDING * np.abs(losses).max()
+    width = SAME_RISK * np.abs(losses).max()
     places = [votes.place[np.argmax(risk <= risk.min() + width)] for risk in risks]
     return [(int(place), texts[place]) for place in places]

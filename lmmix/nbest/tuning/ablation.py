@@ -1,22 +1,19 @@
-"""What a feature is worth: the least loss without it."""
+"""What a feature is worth: the loss of tuning without it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from lmmix.nbest.tuning.line_search import descend
 from lmmix.nbest.tuning.problem import Limits, TuningProblem
+from lmmix.nbest.tuning.tune import TuneSettings, find_weights
 
 
-def without(problem: TuningProblem, feature: int, weights: np.ndarray, *, seed: int = 1) -> float:
-    """The least loss with weight 0 for one feature (its number), whatever its limits, that a descent reaches.
+def without(problem: TuningProblem, feature: int, settings: TuneSettings) -> float:
+    """The loss of weights found with weight 0 for one feature (its number), whatever its limits.
 
-    The descent is an exact line search from `weights` (F,), for a problem that they solve; it makes no restarts. What
-    it reaches may be less than the loss of `weights` if these were not the best.
+    They are found by the method of `settings`, as all weights were, but from one start and without folds: so the
+    difference from the loss of `tune_weights` is what the feature brings, not what another method would.
     """
-    lower, upper, start = problem.limits.lower.copy(), problem.limits.upper.copy(), np.array(weights, np.float64)
-    lower[feature] = upper[feature] = start[feature] = 0.0
-    reduced = replace(problem, limits=Limits(lower, upper))
-    return descend(reduced, start, np.random.default_rng(seed)).loss
+    lower, upper = problem.limits.lower.copy(), problem.limits.upper.copy()
+    lower[feature] = upper[feature] = 0.0
+    return find_weights(replace(problem, limits=Limits(lower, upper)), replace(settings, restarts=0)).loss

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lmmix.errors import SettingError
+from lmmix.errors import InputError, SettingError
 from lmmix.nbest.tuning.problem import TuningProblem
 
 
@@ -25,7 +25,8 @@ def cross_validated(
     find : function
         Weights (F,) for a problem.
 
-    Returns (statistics of the hypotheses that were chosen (U, k); weights of each fold (K, F)). Raises SettingError.
+    Returns (statistics of the hypotheses that were chosen (U, k); weights of each fold (K, F)). Raises SettingError,
+    InputError if the metric has no value without one of the folds.
     """
     lists = len(problem.offsets) - 1
     if not 2 <= folds <= lists:
@@ -34,7 +35,13 @@ def cross_validated(
     statistics = np.empty((lists, problem.statistics.shape[1]))
     weights = np.empty((folds, len(problem.names)))
     for k in range(folds):
-        weights[k] = find(problem.part(np.flatnonzero(fold != k)))
+        others = problem.part(np.flatnonzero(fold != k))
+        if not others.has_value:
+            raise InputError(
+                f"{problem.metric.name} has no value on the utterances outside of fold {k}: all their references are "
+                "empty; take other folds or leave these utterances out"
+            )
+        weights[k] = find(others)
         left_out = problem.part(np.flatnonzero(fold == k))
         statistics[fold == k] = left_out.statistics[left_out.best(weights[k])]
     return statistics, weights

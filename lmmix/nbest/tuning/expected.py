@@ -27,7 +27,8 @@ class ExpectedLoss:
     def __init__(self, problem: TuningProblem) -> None:
         self.problem, self.parts = problem, parts(problem)
         self.starts, self.owner = problem.offsets[:-1], problem.owner
-        self.unit = _range(problem)
+        best, worst = problem.ends
+        self.unit = worst - best if worst > best else 1.0
 
     def posteriors(self, theta: np.ndarray) -> np.ndarray:
         """(H,) probabilities of the hypotheses, each list's sum to 1."""
@@ -65,13 +66,3 @@ def expected(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) -> Tu
 
         found = thread_map(search, points, None)
     return result_of(problem, min(found, key=lambda one: one[1])[0])
-
-
-def _range(problem: TuningProblem) -> float:
-    """The loss of the worst hypothesis of each list by itself less that of the best; 1 if there is none."""
-    alone = problem.metric.sentence_loss(problem.statistics)
-    order = np.lexsort((alone, problem.owner))
-    best, worst = order[problem.offsets[:-1]], order[problem.offsets[1:] - 1]
-    ends = np.stack([problem.statistics[best].sum(axis=0), problem.statistics[worst].sum(axis=0)])
-    low, high = loss(problem.metric, ends)
-    return float(high - low) if high > low else 1.0

@@ -11,7 +11,7 @@ from lmmix.nbest.tuning.starts import starts
 from lmmix.parallel import thread_map
 from lmmix.progress import task
 
-ROUNDING = 1e-9
+NARROWEST = 1e-9
 """Relative width below which a stretch of the error surface is taken for a rounding error."""
 
 
@@ -86,12 +86,12 @@ def _best_step(problem: TuningProblem, weights: np.ndarray, direction: np.ndarra
     low, high = problem.limits.span(weights, direction)
     if not len(gamma):
         return 0.0, float(surface[0])
-    # Stretches that reach to infinity end one unit behind the last step.
-    edges = np.concatenate([[max(gamma[0] - 1.0, low)], gamma, [min(gamma[-1] + 1.0, high)]])
-    edges = np.clip(edges, low, high)
+    # Stretches that reach to infinity end behind the last step, wide enough not to be taken for a rounding error.
+    first, last = gamma[0] - max(1.0, abs(gamma[0])), gamma[-1] + max(1.0, abs(gamma[-1]))
+    edges = np.clip(np.concatenate([[first], gamma, [last]]), low, high)
     width = np.diff(edges)
     # Lines that meet in one point may seem to meet in several, a rounding error apart.
-    real = np.flatnonzero(width > ROUNDING * (1.0 + np.abs(edges[1:])))
+    real = np.flatnonzero(width > NARROWEST * (1.0 + np.abs(edges[1:])))
     if not len(real):
         return 0.0, np.inf
     best = real[surface[real] == surface[real].min()]

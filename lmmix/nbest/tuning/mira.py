@@ -21,9 +21,10 @@ def mira(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) -> TuneRe
 
     In each list the hope (high score, small loss) should be ahead of the fear (high score, large loss) by as much as
     their losses differ; weights take the smallest step that makes it so, if that is not too large. The loss of a
-    hypothesis is how it changes the loss of the text that the weights of the pass before choose, to first order; this
-    takes the place of the decaying background of the paper, and is exact for error rates. The typical range of losses
-    in a list is 1. Weights begin at 0, so random `restarts` are not made; `seed` draws the order of the lists.
+    hypothesis is `Metric.sentence_loss` where the metric is linear, else how it changes the loss of the text that the
+    weights of the pass before choose, to first order, which takes the place of the decaying background of the paper.
+    The typical range of losses in a list is 1. Weights begin at 0, so random `restarts` are not made; `seed` draws the
+    order of the lists.
     """
     rng = np.random.default_rng(seed)
     scaled, spread, limits = parts(problem), problem.spread, problem.limits
@@ -46,8 +47,11 @@ def mira(problem: TuningProblem, *, restarts: int = 20, seed: int = 1) -> TuneRe
 
 def _costs(problem: TuningProblem, weights: np.ndarray) -> np.ndarray:
     """(H,) how much worse each hypothesis makes the text that `weights` choose; its typical range in a list is 1."""
-    sums = problem.statistics[problem.best(weights)].sum(axis=0)
-    cost = scores(problem.statistics, derivative(problem.metric, sums))
+    if problem.metric.linear:
+        cost = problem.metric.sentence_loss(problem.statistics)
+    else:
+        sums = problem.statistics[problem.best(weights)].sum(axis=0)
+        cost = scores(problem.statistics, derivative(problem.metric, sums))
     firsts = problem.offsets[:-1]
     typical = float(np.mean(np.maximum.reduceat(cost, firsts) - np.minimum.reduceat(cost, firsts)))
-    return cost / typical if typical > 0 else cost
+    return cost / (typical or 1.0)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from lmmix.errors import SettingError
+from lmmix.errors import InputError, SettingError
 from lmmix.metrics.metric import Metric, loss
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.tuning import _kernels as kernels
+
+UNITS = 1e-290, 1e290
+"""Between what the spread of a feature must lie, so that weights, which are its inverse times a part, are numbers."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,13 @@ class TuningProblem:
     @cached_property
     def varies(self) -> np.ndarray:
         """(F,) bool: whether the feature differs inside any list; nothing can be said of the weight of others."""
+        return np.any(self._differs, axis=0)
+
+    @cached_property
+    def _differs(self) -> np.ndarray:
+        """(U, F) bool: whether the feature differs inside the list."""
         starts = self.offsets[:-1]
-        spans = np.maximum.reduceat(self.features, starts) - np.minimum.reduceat(self.features, starts)
-        return np.any(spans > 0, axis=0)
+        return np.maximum.reduceat(self.features, starts) > np.minimum.reduceat(self.features, starts)
 
     @cached_property
     def movable(self) -> np.ndarray:
@@ -100,15 +108,19 @@ class TuningProblem:
 
     @cached_property
     def spread(self) -> np.ndarray:
-        """(F,) typical standard deviation of each feature inside a list; 1 where it never varies.
+        """(F,) median, over the lists in which a feature differs, of its standard deviation; 1 where it never does.
 
-        A weight times it is the *part* of the feature, a number without unit.
+        A weight times it is the *part* of the feature, a number without unit. It is the median because one hypothesis
+        of probability 0 deviates more than all others of hundreds of lists.
         """
         starts, sizes = self.offsets[:-1], np.diff(self.offsets)[:, None]
-        means = np.add.reduceat(self.features, starts) / sizes
-        variances = np.add.reduceat((self.features - means[self.owner]) ** 2, starts) / sizes
-        typical = np.sqrt(variances).sum(axis=0) / max(int((sizes > 1).sum()), 1)
-        return np.where(self.varies, typical, 1.0)
+        centred = self.features - (np.add.reduceat(self.features, starts) / sizes)[self.owner]
+        # The squares of tiny and of huge numbers are none.
+        largest = np.maximum.reduceat(np.abs(centred), starts)
+        unit = np.where(largest > 0, largest, 1.0)
+        deviations = unit * np.sqrt(np.add.reduceat((centred / unit[self.owner]) ** 2, starts) / sizes)
+        columns = zip(deviations.T, self._differs.T)
+        return np.array([np.median(column[differs]) if differs.any() else 1.0 for column, differs in columns])
 
     def best(self, weights: np.ndarray) -> np.ndarray:
         """(U,) int64: the hypothesis that the weights (F,) choose in each list, the first of equals."""
@@ -119,6 +131,21 @@ class TuningProblem:
     def loss(self, weights: np.ndarray) -> float:
         """The loss of the hypotheses that the weights (F,) choose."""
         return float(loss(self.metric, self.statistics[self.best(weights)].sum(axis=0)))
+
+    @property
+    def has_value(self) -> bool:
+        """Whether the metric has a value on these lists: not for error rates of empty references."""
+        return math.isfinite(self.loss(np.zeros(len(self.names))))
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """The losses of the best hypotheses of each list by themselves, and of the worst."""
+        alone = self.metric.sentence_loss(self.statistics)
+        order = np.lexsort((alone, self.owner))
+        best, worst = order[self.offsets[:-1]], order[self.offsets[1:] - 1]
+        sums = np.stack([self.statistics[best].sum(axis=0), self.statistics[worst].sum(axis=0)])
+        low, high = loss(self.metric, sums)
+        return float(low), float(high)
 
     def part(self, utterances: np.ndarray) -> TuningProblem:
         """The problem of some utterances only: indices, ascending."""
@@ -131,15 +158,30 @@ class TuningProblem:
 def tuning_problem(
     lists: NbestLists, names: Sequence[str], metric: Metric, limits: Limits | None = None
 ) -> TuningProblem:
-    """The problem of finding weights for the features called `names`. Raises InputError, SettingError without any."""
+    """The problem of finding weights for the features called `names`.
+
+    Raises InputError for features that are no finite numbers or in units that are not fit for numbers, SettingError
+    without any feature.
+    """
     if not names:
         raise SettingError("there is nothing to weigh: the lists have no scores; give a language model (--lm)")
     features = lists.matrix(names)
     # What all hypotheses of a list have in common changes nothing but the rounding.
-    features = features - features[lists.offsets[:-1]][lists.owner]
-    return TuningProblem(
+    with np.errstate(over="ignore", invalid="ignore"):
+        features = features - features[lists.offsets[:-1]][lists.owner]
+    for name, column in zip(names, features.T):
+        if not np.isfinite(column).all():
+            one = lists.utterances[int(lists.owner[np.flatnonzero(~np.isfinite(column))[0]])]
+            raise InputError(
+                f"utterance {one.id!r}: {name!r} is not finite, or too large: no weight can be found for it"
+            )
+    problem = TuningProblem(
         tuple(names), features, lists.offsets, lists.statistics(metric), metric, limits or no_limits(len(names))
     )
+    for name, spread in zip(names, problem.spread):
+        if not UNITS[0] < spread < UNITS[1]:
+            raise InputError(f"{name!r} differs by about {spread:.3g} inside a list: bring it to a unit nearer to 1")
+    return problem
 
 
 @dataclass(frozen=True)

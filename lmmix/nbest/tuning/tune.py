@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,8 @@ from lmmix.errors import InputError, SettingError
 from lmmix.metrics.metric import METRICS
 from lmmix.nbest.tuning.cross_validation import cross_validated
 from lmmix.nbest.tuning.problem import Limits, TuneResult, TuningProblem, no_limits
+
+logger = logging.getLogger("lmmix")
 
 METHODS = {
     "mert": "lmmix.nbest.tuning.line_search:line_search",
@@ -76,20 +79,43 @@ class TuneSettings:
 def tune_weights(problem: TuningProblem, settings: TuneSettings) -> TuneResult:
     """Weights by the method of `settings`, cross-validated if it says so.
 
-    Raises SettingError for more folds than utterances, InputError for lists on which the metric has no value.
+    Raises SettingError for more folds than utterances, InputError for lists on which the metric has no value, or the
+    same whatever is chosen.
     """
-    if not math.isfinite(problem.loss(np.zeros(len(problem.names)))):
+    if not problem.has_value:
         raise InputError(f"{problem.metric.name} has no value on these lists: all references are empty")
+    best, worst = problem.ends
+    if best == worst:
+        raise InputError(
+            f"{problem.metric.name} is the same whatever is chosen from these lists: there is nothing to tune on"
+        )
+    found = find_weights(problem, settings)
+    if not found.weights.any():
+        logger.warning(
+            "no weights that were found are better than the order of the lists, so all of them are 0; "
+            "the rank in the list may be a feature of use (--counts rank)"
+        )
+    if not settings.folds:
+        return found
+    held_out, fold_weights = cross_validated(problem, settings.folds, lambda part: find_weights(part, settings).weights)
+    return replace(found, held_out=held_out, fold_weights=fold_weights)
+
+
+def find_weights(problem: TuningProblem, settings: TuneSettings) -> TuneResult:
+    """Weights by the method of `settings`; all 0, which choose the first of each list, where these are better.
+
+    Raises InputError for weights beyond what numbers can hold.
+    """
     module, function = METHODS[settings.method].split(":")
     method: Callable[..., TuneResult] = getattr(import_module(module), function)
-
-    def find(part: TuningProblem) -> TuneResult:
-        return method(part, restarts=settings.restarts, seed=settings.seed)
-
-    if not settings.folds:
-        return find(problem)
-    held_out, fold_weights = cross_validated(problem, settings.folds, lambda part: find(part).weights)
-    return replace(find(problem), held_out=held_out, fold_weights=fold_weights)
+    found = method(problem, restarts=settings.restarts, seed=settings.seed)
+    for name, weight in zip(problem.names, found.weights):
+        if not math.isfinite(weight):
+            raise InputError(f"the weight of {name!r} became {weight}: use units in which weights are nearer to 1")
+    none = np.zeros(len(problem.names))
+    if not np.array_equal(problem.limits.clipped(none), none):
+        return found
+    return min(found, TuneResult(none, problem.loss(none)), key=lambda result: result.loss)
 
 
 def limits_of(names: Sequence[str], settings: TuneSettings) -> Limits:
