@@ -33,8 +33,8 @@ def command(nbest: str, folds: int, output: str, normalise: list[str] | None, **
     lmmix ngram folds/all.txt -o models/ours.lmx --order 4
     lmmix rescore test.jsonl --lm models/ours.lmx --weights weights.json
     """
-    from lmmix.metrics.normalise import Normaliser
     from lmmix.fileio import check_folder_target
+    from lmmix.metrics.normalise import Normaliser
     from lmmix.nbest.folds import MARKER, check_nothing_else, write_fold_texts
 
     refuse_overwriting(output, (nbest, *inputs_of(given)))
