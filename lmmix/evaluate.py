@@ -22,9 +22,13 @@ from lmmix.metrics.significance import (
 )
 from lmmix.nbest.references import id_and_text
 from lmmix.progress import task
+from lmmix.vocab import words_of
 
 TESTS = ("bootstrap", "randomisation")
 """Where p-values come from: paired bootstrap, or approximate randomisation with ten times as many trials."""
+
+MOST_SAMPLES = 10**6
+"""More would only take memory: the p-value of so many has three digits anywhere that matters."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ def evaluate(
     """
     if test not in TESTS:
         raise SettingError(f"there is no test {test!r}; there are {', '.join(TESTS)}")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise SettingError(f"samples is {samples}; it must be from 1 to {MOST_SAMPLES}")
     rows = []
     with task(metric.name, len(texts.names)) as advance:
         for refs, *outputs in zip(texts.references, *texts.systems):
@@ -86,11 +92,13 @@ def evaluate(
     return results
 
 
-def read_texts(references: Sequence[PathLike], systems: Sequence[PathLike], by_id: bool = False) -> Texts:
-    """The texts of all files in the order of the first: a line a sentence, or lines ``id word word …`` in any order.
+def read_texts(references: Sequence[PathLike], systems: Sequence[PathLike], by_id: bool | None = None) -> Texts:
+    """The texts of all files in the order of the first: a line a sentence, or `by_id` ``id word word …`` in any order.
 
+    If `by_id` is None, lines are sentences, and refused if they look as if they had ids: two lines or more that begin
+    with different words, line by line the same ones in all files.
     Raises FormatError with file and line where a file has other lines or ids than the first, or an id twice,
-    InputError for an empty one.
+    InputError for an empty one and for lines that seem to have ids.
     """
     files = {path: _by_id(path) if by_id else _by_line(path) for path in (*references, *systems)}
     first = references[0]
@@ -107,7 +115,20 @@ def read_texts(references: Sequence[PathLike], systems: Sequence[PathLike], by_i
                 raise FormatError(f"{path}: there is no {what} {name}, which is {first}:{number}; {advice}")
     names = list(files[first])
     columns = {path: [lines[name][1] for name in names] for path, lines in files.items()}
+    if by_id is None:
+        _check_no_ids([columns[path] for path in files], first)
     return Texts(names, list(zip(*(columns[path] for path in references))), [columns[path] for path in systems])
+
+
+def _check_no_ids(files: Sequence[Sequence[str]], first: PathLike) -> None:
+    """Raise InputError if the first words of the lines of all files are the same, and each stands once."""
+    heads = [[(words_of(line) or [""])[0] for line in lines] for lines in files]
+    there = heads[0]
+    if len(there) > 1 and all(there) and len(set(there)) == len(there) and all(one == there for one in heads):
+        raise InputError(
+            f"{first}: the lines of all files begin with the same words, each of them once ({there[0]!r:.40}, "
+            f"{there[1]!r:.40}, …), as lines 'id word word …' do; give --ids, or --lines if these are words"
+        )
 
 
 def _by_line(path: PathLike) -> dict[str, tuple[int, str]]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+
+import numpy as np
+
+from lmmix.metrics.alignment import align
 
 FINE = 2**20
 
@@ -68,3 +73,26 @@ def naive_elected(slots: Sequence[dict[str, Fraction]]) -> list[str]:
     """The heaviest word of each slot, of equal ones that which came first, without empty ones."""
     heaviest = [max(slot, key=lambda word: slot[word]) for slot in slots]
     return [word for word in heaviest if word]
+
+
+def network_with_nists_costs(texts: Sequence[Sequence[str]]) -> list[Counter[str]]:
+    """Slots with counts of words, "" for none, of texts that are aligned one after the other as NIST's rover does.
+
+    A word costs 0 in a slot that has it, 1 in one that has the empty word, else 4; to leave a slot out costs 0.001 if
+    it has the empty word, else 3; a new slot costs 3.
+    """
+    slots = [Counter([word]) for word in texts[0]]
+    for before, words in enumerate(texts[1:], 1):
+        costs = [[0.0 if word in slot else 1.0 if "" in slot else 4.0 for word in words] for slot in slots]
+        pairs = align(
+            np.reshape(costs, (len(slots), len(words))),
+            np.array([0.001 if "" in slot else 3.0 for slot in slots]),
+            np.full(len(words), 3.0),
+        )
+        grown = []
+        for i, j in pairs:
+            slot = slots[i] if i >= 0 else Counter({"": before})
+            slot[words[j] if j >= 0 else ""] += 1
+            grown.append(slot)
+        slots = grown
+    return slots

@@ -83,6 +83,46 @@ def test_lines_with_ids_come_in_any_order(folder, run):
     assert " 25.00 " in run("evaluate", "ref", "hyp", "--ids")[1]
 
 
+@pytest.mark.parametrize(
+    ("ref", "hyp", "looks"),
+    [
+        ("u1 a b\nu2 c\n", "u1 a x\nu2 c\n", True),
+        ("u1 a b\nu2\n", "u1\nu2\tc\n", True),
+        ("u1 a b\nu2 c\n", "u1 a x\nx c\n", False),
+        ("the a b\nthe c\n", "the a x\nthe c\n", False),
+        ("u1 a b\n\n", "u1 a x\n\n", False),
+        ("u1 a b\n", "u1 a x\n", False),
+    ],
+)
+def test_lines_that_look_as_if_they_had_ids_are_refused(folder, run, ref, hyp, looks):
+    (folder / "ref").write_text(ref)
+    (folder / "hyp").write_text(hyp)
+    status, _, err = run("evaluate", "ref", "hyp")
+    assert status == looks and ("give --ids, or --lines if these are words" in err) == looks
+    if looks:
+        assert read_texts(["ref"], ["hyp"], by_id=True).names == ["u1", "u2"]
+    assert run("evaluate", "ref", "hyp", "--lines")[0] == 0
+    assert read_texts(["ref"], ["hyp"], by_id=False).systems == [[line.rstrip() for line in hyp.split("\n")[:-1]]]
+
+
+def test_a_system_with_ids_in_another_order_is_no_reason_to_refuse(folder):
+    for name, text in (("ref", "u1 a\nu2 b\n"), ("hyp", "u1 a\nu2 b\n"), ("other", "u2 b\nu1 a\n")):
+        (folder / name).write_text(text)
+    assert len(read_texts(["ref"], ["hyp", "other"]).names) == 2
+    with pytest.raises(InputError, match=r"^ref: the lines of all files begin .*'u1', 'u2', …"):
+        read_texts(["ref"], ["hyp"])
+
+
+def test_spaces_between_words_do_not_count(folder):
+    (folder / "ref").write_text("a b c d e\nx y\n")
+    (folder / "hyp").write_text("  a   b c d  e \nx  y\n")
+    texts = read_texts(["ref"], ["hyp"], by_id=False)
+    for name in ("wer", "cer", "bleu", "chrf", "ter"):
+        metric = make_metric(name)
+        same = sum(metric.statistics([text], [text])[0] for text in ("a b c d e", "x y"))
+        assert evaluate(texts, metric, samples=5)[0].interval.value == metric.value(same)
+
+
 def test_texts_of_rescoring_are_read(folder, run):
     assert run("ngram", "train.txt", "-o", "lm.arpa", "--order", 2)[0] == 0
     assert run("rescore", "nbest.jsonl", "--lm", "lm.arpa", "--tune", "wer", "--best-out", "best.txt")[0] == 0
@@ -112,7 +152,10 @@ def test_alignments_of_characters_show_spaces(texts, run):
         (["--alignments", "-", "--json"], "--json prints to standard output"),
         (["--metric", "x"], "there is no metric 'x'"),
         (["--ref", "second"], "wer compares with one reference, not with 2"),
-        (["--samples", "0"], "samples is 0"),
+        (["--samples", "0"], "samples is 0; it must be from 1 to 1000000"),
+        (["--samples", "1000001"], "samples is 1000001; it must be from 1 to 1000000"),
+        (["--metric", ""], "there is no metric ''"),
+        (["--metric", "wer,"], "there is no metric ''"),
         (["--test", "t"], "there is no test 't'"),
         (["--normalise", "x"], "there is no normalisation 'x'"),
     ],

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @click.argument("reference", metavar="REF")
 @click.argument("systems", nargs=-1, required=True, metavar="HYP...")
 @click.option("--ref", "more", multiple=True, metavar="FILE", help="More references: a file for each.")
-@click.option("--ids", is_flag=True, help="Lines are 'id word word …', in any order.")
+@click.option(
+    "--ids/--lines",
+    default=None,
+    help="Lines are 'id word word …' in any order, or a sentence each (default, if they do not look like the former).",
+)
 @metric_options
 @click.option("--test", default="bootstrap", show_default=True, metavar="NAME", help="bootstrap or randomisation.")
 @click.option("--samples", type=int, default=1000, show_default=True, metavar="N", help="Texts drawn for intervals.")

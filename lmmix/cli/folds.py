@@ -22,18 +22,26 @@ def command(nbest: str, folds: int, output: str, normalise: list[str] | None, **
 
     A model that knows the references is trusted too much. So for each fold k one is trained on DIR/k.txt, the
     references of the other folds, and scores the utterances of fold k; the final one is trained on DIR/all.txt.
-    DIR/k.held.txt has the references of fold k, for mixing and stopping.
+    DIR/k.held.txt has the references of fold k, for mixing and stopping. Models go elsewhere: a DIR that holds
+    anything but such texts stays as it is, and is refused.
 
     \b
     lmmix folds train.jsonl --folds 5 -o folds
-    for k in 0 1 2 3 4; do lmmix ngram folds/$k.txt -o folds/$k.lmx --order 4; done
-    lmmix rescore train.jsonl --fold-lm ours=folds/{}.lmx --folds 5 --tune wer --weights-out weights.json
-    lmmix ngram folds/all.txt -o ours.lmx --order 4
-    lmmix rescore test.jsonl --lm ours.lmx --weights weights.json
+    mkdir models
+    for k in 0 1 2 3 4; do lmmix ngram folds/$k.txt -o models/$k.lmx --order 4; done
+    lmmix rescore train.jsonl --fold-lm ours=models/{}.lmx --folds 5 --tune wer --weights-out weights.json
+    lmmix ngram folds/all.txt -o models/ours.lmx --order 4
+    lmmix rescore test.jsonl --lm models/ours.lmx --weights weights.json
     """
+    from lmmix.fileio import check_folder_target
     from lmmix.metrics.normalise import Normaliser
-    from lmmix.nbest.folds import write_fold_texts
+    from lmmix.nbest.folds import MARKER, check_nothing_else, write_fold_texts
 
     refuse_overwriting(output, (nbest, *inputs_of(given)))
+    check_nothing_else(output)
+    check_folder_target(output, MARKER)
     write_fold_texts(list(utterances_of(nbest, given)), folds, output, Normaliser(normalise or ()))
-    click.echo(f"{output}: all.txt, and 0.txt to {folds - 1}.txt without the references of their fold")
+    click.echo(
+        f"{output}: all.txt, and 0.txt to {folds - 1}.txt without the references of their fold, "
+        f"which are in 0.held.txt to {folds - 1}.held.txt"
+    )

@@ -113,7 +113,7 @@ def metrics_of(names: tuple[str, ...], steps: list[str] | None) -> list[Metric]:
     from lmmix.metrics.normalise import Normaliser
 
     normaliser = Normaliser(steps or ())
-    metrics = [make_metric(name.strip(), normaliser) for given in names for name in given.split(",") if name.strip()]
+    metrics = [make_metric(name.strip(), normaliser) for given in names for name in given.split(",")]
     return list({metric.name: metric for metric in metrics}.values())
 
 

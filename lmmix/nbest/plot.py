@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lmmix.errors import MissingDependencyError, SettingError
 from lmmix.fileio import PathLike, atomic_write
-from lmmix.nbest.tuning.grid import around, heaviest, loss_grid
+from lmmix.nbest.tuning.grid import Surface, heaviest, surface
 from lmmix.nbest.tuning.problem import TuningProblem
 from lmmix.nbest.tuning.tune import feature_called
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 UNDATED = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 """Suffixes of pictures, and what is left out of the files so that the same picture is the same file."""
@@ -32,26 +36,34 @@ def plot_surface(problem: TuningProblem, weights: np.ndarray, names: Sequence[st
     import matplotlib
     from matplotlib.figure import Figure
 
-    pair = _pair(problem, weights, names)
-    across, up = around(problem, weights, pair, SIZE)
-    losses = loss_grid(problem, weights, pair, (across, up))
-    metric = problem.metric
-    sign = -1.0 if metric.higher_is_better else 1.0
+    found = surface(problem, weights, _pair(problem, weights, names), SIZE)
     with matplotlib.rc_context({"svg.hashsalt": "lmmix"}):
         figure = Figure(figsize=(6.4, 5.2), layout="constrained")
-        axes = figure.subplots()
-        colours = "viridis" if metric.higher_is_better else "viridis_r"
-        mesh = axes.pcolormesh(
-            across, up, sign * metric.factor * losses.T, cmap=colours, shading="nearest", rasterized=True
-        )
-        figure.colorbar(mesh, ax=axes, label=metric.name)
-        here = sign * metric.factor * problem.loss(weights)
-        axes.plot(weights[pair[0]], weights[pair[1]], "x", color="red", markersize=10, markeredgewidth=2)
-        axes.set(xlabel=problem.names[pair[0]], ylabel=problem.names[pair[1]], title=f"{metric.name} {here:.2f} at ×")
+        draw(figure, found)
         picture = io.BytesIO()
         figure.savefig(picture, format=suffix[1:], dpi=150, metadata=UNDATED[suffix])
     with atomic_write(path) as stream:
         stream.write(picture.getvalue())
+
+
+def draw(figure: Figure, found: Surface) -> None:
+    """Draw a surface: the first feature across, the second up, bright colours for good values."""
+    axes = figure.subplots()
+    low, high = found.range
+    mesh = axes.pcolormesh(
+        found.across,
+        found.up,
+        found.values.T,
+        cmap="viridis" if found.higher_is_better else "viridis_r",
+        shading="nearest",
+        rasterized=True,
+        vmin=low,
+        vmax=high,
+    )
+    figure.colorbar(mesh, ax=axes, label=found.metric, extend="min" if found.higher_is_better else "max")
+    axes.plot(*found.mark, "x", color="red", markersize=10, markeredgewidth=2)
+    title = f"highest sum: {found.metric} {found.marked:.2f} at ×"
+    axes.set(xlabel=found.names[0], ylabel=found.names[1], title=title)
 
 
 def check_picture(path: PathLike) -> str:

@@ -16,7 +16,6 @@ from lmmix.metrics.metric import METRICS, Metric, make_metric
 from lmmix.metrics.normalise import Normaliser
 from lmmix.nbest.changes import Changes
 from lmmix.nbest.decide.decision import Decision, DecisionSettings, decide
-from lmmix.nbest.decide.pairwise import LOSSES
 from lmmix.nbest.decide.temperature import LIST_RULES, find_temperature
 from lmmix.nbest.evaluation import Evaluation
 from lmmix.nbest.features import (
@@ -139,8 +138,7 @@ class Rescoring:
         problem = tuning_problem(lists, names, metric, limits_of(names, settings))
         found = tune_weights(problem, settings)
         values = dict(zip(names, map(float, found.weights)))
-        kind = metric.name.partition(":")[0]
-        decision = replace(decision, loss=kind) if kind in LOSSES else decision
+        decision = decision.for_metric(metric)
         if decision.rule in LIST_RULES and temperature:
             total = lists.matrix(names) @ found.weights
             decision = replace(decision, temperature=find_temperature(lists, total, metric, decision)[0])

@@ -7,16 +7,12 @@ all its weight. With n-best lists this is the n-best ROVER of Stolcke et al. (20
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from lmmix.errors import InputError, SettingError
-from lmmix.fileio import json_ready
-from lmmix.metrics.metric import Metric
-from lmmix.nbest.decide.decision import Decision, DecisionSettings, decide
-from lmmix.nbest.evaluation import Evaluation, Scores
+from lmmix.nbest.decide.decision import DecisionSettings, decide
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.rescore import RescoredLists
 from lmmix.nbest.system import System
@@ -46,18 +42,26 @@ def join_systems(systems: Sequence[System], weights: Sequence[float] = (), missi
 
     Raises InputError, SettingError.
     """
-    weights = weights or [1.0] * len(systems)
-    if len(weights) != len(systems):
-        raise SettingError(f"there are {len(weights)} weights of systems, and {len(systems)} systems")
-    if not all(0 < weight < np.inf for weight in weights):
-        raise SettingError(f"the weights of systems are {', '.join(map(str, weights))}; they must be above 0")
-    if missing not in ("error", "skip"):
-        raise SettingError(f"missing is {missing!r}; it must be error or skip")
+    check_settings([one.name for one in systems], weights, missing)
+    weights = [float(weight) for weight in weights] or [1.0] * len(systems)
     keys = list(dict.fromkeys(key for one in systems for key in one.utterances))
     if missing == "error":
         _check_complete(systems, keys)
     weighed = list(zip(systems, weights))
     return [_joined([pair for pair in weighed if key in pair[0].utterances], key) for key in keys]
+
+
+def check_settings(names: Sequence[str], weights: Sequence[float] = (), missing: str = "error") -> None:
+    """Raise SettingError if `join_systems` would, for systems of these names."""
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError(f"{name} stands twice among the systems; the weights of systems let one count more")
+    if len(weights) not in (0, len(names)):
+        raise SettingError(f"there are {len(weights)} weights of systems, and {len(names)} systems")
+    if not all(0 < weight < np.inf for weight in weights):
+        raise SettingError(f"the weights of systems are {', '.join(map(str, weights))}; they must be above 0")
+    if missing not in ("error", "skip"):
+        raise SettingError(f"missing is {missing!r}; it must be error or skip")
 
 
 def _check_complete(systems: Sequence[System], keys: Sequence[str]) -> None:
@@ -98,68 +102,3 @@ def choose(lists: NbestLists, decision: DecisionSettings) -> RescoredLists:
     """The texts chosen from joined lists by the posteriors that they have, whose logarithms are the totals."""
     total = np.log(np.maximum(lists.features[POSTERIOR], TINY))
     return RescoredLists(lists, total, decide(lists, total, replace(decision, temperature=1.0)))
-
-
-@dataclass(frozen=True)
-class RoverReport:
-    """What a vote did.
-
-    Attributes
-    ----------
-    utterances, hypotheses : int
-        Of the joined lists.
-    new : int
-        Utterances for which the chosen text is none of any system.
-    scores : dict of metric to Scores
-        Of the joined lists and the texts chosen from them; empty without references.
-    systems : dict of name to dict of metric to Scores
-        Of each system, which chooses what it finds most probable.
-    """
-
-    utterances: int
-    hypotheses: int
-    new: int
-    scores: dict[str, Scores] = field(default_factory=dict)
-    systems: dict[str, dict[str, Scores]] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """All numbers: each metric's value of the vote, of the most probable texts, the best texts, each system."""
-        values = {
-            f"{metric}_{what}".rstrip("_"): value
-            for metric, scores in self.scores.items()
-            for what, value in scores.values().items()
-        }
-        systems = {
-            name: {metric: one.values()[""] for metric, one in scores.items()} for name, scores in self.systems.items()
-        }
-        signatures = {metric: scores.metric.signature for metric, scores in self.scores.items()}
-        counts = {"utterances": self.utterances, "hypotheses": self.hypotheses, "new": self.new}
-        return json_ready({**counts, **values, "signatures": signatures, "systems": systems})
-
-
-def report_on(rescored: RescoredLists, systems: Sequence[System], metrics: Sequence[Metric]) -> RoverReport:
-    """What `choose` made of the lists of `systems`. Raises InputError if there are metrics and no references."""
-    lists = rescored.lists
-    refs = {one.id: one.refs for one in lists.utterances}
-    return RoverReport(
-        utterances=len(lists),
-        hypotheses=len(lists.texts),
-        new=int((rescored.decision.best < 0).sum()),
-        scores=_scores(lists, rescored.decision, metrics),
-        systems={one.name: _scores_alone(one, refs, metrics) for one in systems},
-    )
-
-
-def _scores_alone(one: System, refs: dict[str, tuple[str, ...]], metrics: Sequence[Metric]) -> dict[str, Scores]:
-    lists = NbestLists([replace(utterance, refs=refs[key]) for key, utterance in one.utterances.items()])
-    best = lists.best(np.concatenate(list(one.masses.values())))
-    return _scores(lists, Decision(best, [lists.texts[i] for i in best]), metrics)
-
-
-def _scores(lists: NbestLists, decision: Decision, metrics: Sequence[Metric]) -> dict[str, Scores]:
-    found = {}
-    for metric in metrics:
-        evaluation = Evaluation(metric)
-        evaluation.add(lists, decision)
-        found[metric.name] = evaluation.scores()
-    return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 import numpy as np
 
 from lmmix.errors import SettingError
+from lmmix.metrics.metric import Metric
 from lmmix.nbest.decide.pairwise import LOSSES
 from lmmix.nbest.decide.posteriors import check_temperature
 from lmmix.nbest.lists import NbestLists
@@ -38,6 +39,11 @@ class DecisionSettings:
         check_temperature(self.temperature)
         if self.loss not in LOSSES:
             raise SettingError(f"there is no risk of {self.loss!r}; there are {', '.join(LOSSES)}")
+
+    def for_metric(self, metric: Metric) -> DecisionSettings:
+        """The same with the risk of `metric`, if there is one."""
+        kind = metric.name.partition(":")[0]
+        return replace(self, loss=kind) if kind in LOSSES else self
 
 
 @dataclass(frozen=True)

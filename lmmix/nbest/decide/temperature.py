@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -34,7 +35,7 @@ def find_temperature(
     if settings.rule not in LIST_RULES:
         raise SettingError(f"the rule {settings.rule!r} has no temperature; {', '.join(LIST_RULES)} have")
     lists.check_references()
-    temperatures = GRID * _spread(lists, total)
+    temperatures = GRID * spread(total[lo:hi] for lo, hi in pairwise(lists.offsets))
     sums = np.zeros((len(GRID), len(metric.columns)))
     with task("temperature", len(lists)) as advance:
         for u in range(len(lists)):
@@ -45,9 +46,9 @@ def find_temperature(
     return float(temperatures[best]), float(losses[best])
 
 
-def _spread(lists: NbestLists, total: np.ndarray) -> float:
-    """Typical standard deviation of the totals in a list; 1 if they never vary."""
-    spreads = [total[lo:hi].std() for lo, hi in pairwise(lists.offsets) if hi - lo > 1]
+def spread(totals: Iterable[np.ndarray]) -> float:
+    """Typical standard deviation of the totals in a list, given those (n,) of each; 1 if they never vary."""
+    spreads = [total.std() for total in totals if len(total) > 1]
     return float(np.mean(spreads)) if np.any(spreads) else 1.0
 
 
