@@ -21,6 +21,7 @@ from lmmix.vocab import words_of
 logger = logging.getLogger("lmmix")
 
 LM_FLOOR = -1e4
+ZERO_BELOW = 20.0
 """Natural log-probability that stands for 0 in a feature, so that weights can still order hypotheses."""
 
 LM, OOV = "lm:", "oov:"

@@ -13,10 +13,6 @@ PRIOR = 1e-4
 """Weight of the squared parts beside an objective between 0 and 1: where lists can be told apart without error, weights
 would grow for ever; this ends it at parts of about ten, where the posteriors are certain."""
 
-OUTLIER = 10.0
-"""Parts of a hypothesis farther than this from the median of its list are cut off: a probability of 0 is a certain one,
-but how far below all others it stands says nothing, and would outweigh what hundreds of lists say."""
-
 STEP = 1e-5
 """Relative step of numerical derivatives."""
 
@@ -27,16 +23,8 @@ Function = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 def parts(problem: TuningProblem) -> np.ndarray:
-    """(H, F) features, less their median in the list, divided by their spread, within ± OUTLIER; 0 where none varies.
-
-    So nothing depends on the units of features.
-    """
-    starts, middle = problem.offsets[:-1], (np.diff(problem.offsets) - 1) // 2
-    centred = np.empty_like(problem.features)
-    for k, column in enumerate(problem.features.T):
-        ascending = np.lexsort((column, problem.owner))
-        centred[:, k] = column - column[ascending[starts + middle]][problem.owner]
-    return np.where(problem.varies, np.clip(centred / problem.spread, -OUTLIER, OUTLIER), 0.0)
+    """(H, F) features divided by their spread, so that nothing depends on their units; 0 for those that never vary."""
+    return np.where(problem.varies, problem.features / problem.spread, 0.0)
 
 
 def scores(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
