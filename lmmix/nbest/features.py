@@ -21,7 +21,10 @@ from lmmix.vocab import words_of
 logger = logging.getLogger("lmmix")
 
 LM_FLOOR = -1e4
-"""Natural log-probability that stands for 0 in a feature, so that weights can still order hypotheses."""
+"""Natural log-probability that stands for 0 in a feature, so that weights can still order hypotheses.
+
+It is the same everywhere: were it to depend on other hypotheses, totals would depend on the block or fold.
+"""
 
 LM, OOV = "lm:", "oov:"
 
@@ -67,7 +70,7 @@ def add_lm_features(
     """Add ln p(hypothesis, `</s>` included) under `model` as ``lm:NAME``, its number of OOVs as ``oov:NAME``.
 
     `texts` (H) are the hypotheses as the model reads them. All lists are scored as one batch, equal texts once.
-    OOVs count as `<unk>`; a hypothesis of probability 0 gets LM_FLOOR, or less if another one has less.
+    OOVs count as `<unk>`; a hypothesis of probability 0 gets LM_FLOOR, whatever others have.
     Raises InputError if the lists have a score of that name, SettingError for a model that remembers earlier sentences.
     """
     _refuse_known(lists, name)
@@ -80,7 +83,8 @@ def add_folded_lm_features(
 ) -> LmCoverage:
     """The same, each utterance u under the model of its fold, u modulo K, which must not know its reference.
 
-    For tuning on the sentences on whose references the final model is trained (cross-fitting).
+    For tuning on the sentences on whose references the final model is trained (cross-fitting). `lists` must be all of
+    them: utterances are numbered from the first of `lists`.
     """
     _refuse_known(lists, name)
     logp, oov, coverage = np.empty(len(lists.texts)), np.empty(len(lists.texts)), LmCoverage()
@@ -107,8 +111,6 @@ def _scored(
     place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     corpus = corpus_from_lines(place, tokenizer=model.vocab.tokenizer).recode(model.vocab)
     logp = np.add.reduceat(model.score(corpus, threads), corpus.offsets[:-1])
-    finite = logp[logp > -np.inf]
-    floor = min(LM_FLOOR, float(finite.min())) if len(finite) else LM_FLOOR
     oov = np.bincount(corpus.sentence_of()[corpus.oov_at], minlength=corpus.n_sentences)
     words = np.diff(corpus.offsets) - 1
     index = np.fromiter(map(place.__getitem__, texts), np.int64, len(texts))
@@ -118,7 +120,7 @@ def _scored(
         int((oov[index] > 0).sum()),
         int((logp[index] == -np.inf).sum()),
     )
-    return np.where(logp > -np.inf, logp, floor)[index], oov[index].astype(np.float64), coverage
+    return np.where(logp > -np.inf, logp, LM_FLOOR)[index], oov[index].astype(np.float64), coverage
 
 
 def add_counts(lists: NbestLists, texts: Sequence[str], names: Sequence[str]) -> None:

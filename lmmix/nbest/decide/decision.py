@@ -22,22 +22,30 @@ class DecisionSettings:
     ----------
     rule : str
         See RULES.
-    temperature : float
-        Posteriors are ∝ exp(total / temperature); only for rules that use them.
-    loss : str
-        The metric of which minimum Bayes risk expects the least loss (see `pairwise.LOSSES`).
+    temperature : float, optional
+        Posteriors are ∝ exp(total / temperature); only for rules that use them. None leaves it to tuning, or is 1.
+    loss : str, optional
+        The metric of which minimum Bayes risk expects the least loss (see `pairwise.LOSSES`). None leaves it to
+        tuning, or is that of words.
     """
 
     rule: str = "best"
-    temperature: float = 1.0
-    loss: str = "wer"
+    temperature: float | None = None
+    loss: str | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise SettingError(f"there is no rule {self.rule!r} to decide by; there are {', '.join(RULES)}")
-        check_temperature(self.temperature)
-        if self.loss not in LOSSES:
+        if self.temperature is not None:
+            check_temperature(self.temperature)
+        if self.loss is not None and self.loss not in LOSSES:
             raise SettingError(f"there is no risk of {self.loss!r}; there are {', '.join(LOSSES)}")
+
+
+def loss_like(metric: str) -> str | None:
+    """The loss that is the metric of that name, or stands for it but for details; None if none does."""
+    kind = metric.partition(":")[0]
+    return "chrf" if kind == "chrf++" else kind if kind in LOSSES else None
 
 
 @dataclass(frozen=True)
