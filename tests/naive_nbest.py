@@ -135,7 +135,7 @@ def naive_mira_pass(
         fear = max(rows, key=lambda i: total[i] + cost[i])
         ahead = [features[hope][f] - features[fear][f] for f in range(len(w))]
         lacking = cost[fear] - cost[hope] - sum(w[f] * ahead[f] for f in range(len(w)))
-        norm = sum(x * x for x in ahead)
+        norm = sum(x * x for x, (low, high) in zip(ahead, limits) if low < high)
         if lacking > 0 and norm > 0:
             step = min(largest, lacking / norm)
             w = [min(max(w[f] + step * ahead[f], limits[f][0]), limits[f][1]) for f in range(len(w))]

@@ -78,12 +78,17 @@ def test_randomisation_estimates_the_share_of_all_exchanges(pairs):
     assert p == pytest.approx(float(Fraction(sum(as_large), len(as_large))), abs=0.04)
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=20))
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=20))
 def test_system_is_no_better_than_itself(counts):
     one = errors(*counts)
     assert paired_randomisation(WER, one, one, trials=50) == 1.0
     comparison = paired_bootstrap(WER, one, one, samples=50)
     assert (comparison.value, comparison.low, comparison.high, comparison.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_one_sentence_says_nothing_of_chance():
+    comparison = paired_bootstrap(WER, errors(3), errors(1))
+    assert comparison.value == pytest.approx(-0.2) and np.isnan(comparison.p)
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(0, 9))

@@ -10,12 +10,16 @@ from hypothesis import strategies as st
 from naive_nbest import naive_expected_loss, naive_mira_pass, naive_posteriors
 from tuning_problems import METRICS, errors_of, limits_from, make_problem, random_problem
 
+from lmmix.metrics.metric import make_metric
+from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.tuning import _kernels as kernels
 from lmmix.nbest.tuning.expected import ExpectedLoss, expected
-from lmmix.nbest.tuning.mira import mira
+from lmmix.nbest.tuning.mira import _costs, mira
 from lmmix.nbest.tuning.pro import KEPT, LEAST, pro, sampled_pairs
-from lmmix.nbest.tuning.smooth import PRIOR, derivative
+from lmmix.nbest.tuning.problem import tuning_problem
+from lmmix.nbest.tuning.smooth import OUTLIER, PRIOR, derivative, parts
 from lmmix.nbest.tuning.tune import METHODS, TuneSettings, tune_weights
+from lmmix.nbest.utterance import Utterance
 
 LAW = settings(deadline=None, derandomize=True, max_examples=30)
 FEWER = settings(LAW, max_examples=6)
@@ -58,9 +62,53 @@ def test_posteriors_of_enormous_totals_are_finite():
 
 def test_derivative_of_a_linear_metric_is_what_it_is():
     slope = derivative(METRICS["errors"], np.array([0.0, 20.0]))
-    assert slope.tolist() == [0.0, 0.0]
+    assert slope == pytest.approx([1 / 20, 0.0], abs=1e-12)
     slope = derivative(METRICS["errors"], np.array([6.0, 20.0]))
     assert slope == pytest.approx([1 / 20, -6 / 400])
+
+
+def test_derivative_at_zero_is_what_the_first_one_counted_changes():
+    # No right bigram: one of them makes BLEU better, not worse, although the smoothing counts half a one.
+    bleu = make_metric("bleu")
+    sums = np.array([20.0, 20.0, 9.0, 0.0, 0.0, 0.0, 20.0, 19.0, 18.0, 17.0])
+    assert derivative(bleu, sums)[3] == bleu.value(sums) - bleu.value(sums + np.eye(10)[3]) < 0
+
+
+def test_errors_that_are_not_made_yet_cost_as_much_in_mira():
+    # What the weights choose has substitutions only; an insertion must not seem free.
+    first = Utterance("a", ["x z", "x y q", "x y"], {"am": [3, 2, 1]}, ("x y",))
+    second = Utterance("b", ["p z", "p r r", "p r"], {"am": [3, 2, 1]}, ("p r",))
+    problem = tuning_problem(NbestLists([first, second]), ["am"], make_metric("wer"))
+    assert _costs(problem, np.array([1.0])).tolist() == [1, 1, 0, 1, 1, 0]
+
+
+def test_parts_are_cut_off_far_from_the_median_of_their_list():
+    features = [[-5e3], [-2.0], [-1.0], [1.0], [2.0], [1e5], [3.0], [5.0]]
+    problem = make_problem(features, [0, 6, 8], errors_of([0] * 8, None))
+    expected = np.clip(np.array([-4999.0, -1, 0, 2, 3, 100001, 0, 2]) / problem.spread, -OUTLIER, OUTLIER)
+    assert parts(problem)[:, 0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_hypotheses_of_probability_zero_do_not_hide_what_the_model_tells(method, share):
+    rng = np.random.default_rng(1)
+    errors = rng.integers(0, 4, (400, 8))
+    am, lm = rng.normal(-errors, 1.5), rng.normal(-2 * errors, 1.5)
+    hit = np.flatnonzero(rng.random(400) < share)
+    floored = lm.copy()
+    floored[hit, rng.integers(0, 8, len(hit))] = -1e4
+    settings = TuneSettings(method=method, restarts=3)
+
+    def tuned(model):
+        features = np.stack([am.ravel(), model.ravel()], axis=1)
+        return tune_weights(
+            make_problem(features, np.arange(0, 3201, 8), errors_of(errors.ravel(), None)), settings
+        ).loss
+
+    # PRO suffers more: a pair counts the more, the farther it is ranked the wrong way.
+    lost = 0.5 if (method, share) == ("pro", 0.2) else 0.05
+    assert tuned(floored) - tuned(lm) < lost * (tuned(am) - tuned(lm))
 
 
 @LAW
@@ -109,7 +157,7 @@ def test_pass_of_mira_equals_its_twin(seed, bounded):
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(problem.offsets) - 1)
     cost = rng.random(len(problem.features))
-    lower, upper = ([-0.001, 0.0, -np.inf], [0.001, np.inf, np.inf]) if bounded else ([-np.inf] * 3, [np.inf] * 3)
+    lower, upper = ([-0.001, 0.0, 0.0], [0.001, np.inf, 0.0]) if bounded else ([-np.inf] * 3, [np.inf] * 3)
     weights, gathered = np.zeros(3), np.zeros(3)
     after = naive_mira_pass(problem.features, cost, problem.offsets, order, 0.01, list(zip(lower, upper)), weights)
     kernels._mira_pass(
@@ -118,9 +166,9 @@ def test_pass_of_mira_equals_its_twin(seed, bounded):
     assert weights == pytest.approx(after[-1]) and gathered == pytest.approx(np.sum(after, axis=0))
 
 
-def with_oracle(seed, metric, sign=1.0):
+def with_oracle(seed, metric, sign=1.0, utterances=15):
     """A problem of which one feature tells the loss, up to its sign, and two tell nothing."""
-    problem = random_problem(seed, 3, metric, utterances=15)
+    problem = random_problem(seed, 3, metric, utterances)
     features = problem.features.copy()
     features[:, 1] = -sign * 50 * problem.metric.sentence_loss(problem.statistics)
     return replace(problem, features=features)
@@ -135,14 +183,15 @@ def test_feature_that_tells_the_errors_leads_to_the_oracle(method, seed, sign):
     assert tune_weights(problem, TuneSettings(method=method, restarts=3)).loss == oracle
 
 
-@methods
+@pytest.mark.parametrize("method", METHODS)
 @FEWER
 @given(seeds)
 def test_feature_that_tells_the_sentence_loss_leads_close_to_the_best_text(method, seed):
-    problem = with_oracle(seed, "precisions")
+    problem = with_oracle(seed, "precisions", utterances=100)
     told = problem.loss(np.array([0.0, 1.0, 0.0]))
     start = problem.loss(np.ones(3) / problem.spread)
-    assert SMOOTH[method](problem, restarts=3).loss <= told + 0.25 * max(start - told, 0.0) + 1e-9
+    found = tune_weights(problem, TuneSettings(method=method, restarts=3)).loss
+    assert found <= told + 0.1 * max(start - told, 0.0) + 1e-9
 
 
 @methods

@@ -16,7 +16,7 @@ from naive_nbest import (
 from tuning_problems import errors_of, limits_from, make_problem, random_problem
 
 from lmmix.nbest.tuning import _kernels as kernels
-from lmmix.nbest.tuning.line_search import line_search, loss_surface
+from lmmix.nbest.tuning.line_search import descend, line_search, loss_surface
 from lmmix.nbest.tuning.starts import starts
 
 LAW = settings(deadline=None, derandomize=True, max_examples=40)
@@ -176,7 +176,27 @@ def test_feature_far_from_zero_does_not_change_the_loss_reached(seed):
 def test_spread_is_the_typical_deviation_inside_a_list():
     problem = random_problem(3, 3)
     lists = [problem.features[lo:hi].std(axis=0) for lo, hi in pairwise(problem.offsets) if hi - lo > 1]
-    assert problem.spread == pytest.approx(np.mean(lists, axis=0))
+    assert problem.spread == pytest.approx(np.median(lists, axis=0))
+
+
+@pytest.mark.parametrize("unit", [1e-280, 1e-170, 1e170, 1e280])
+def test_spread_is_in_the_unit_of_the_feature_however_small_or_large(unit):
+    problem = random_problem(3, 2)
+    other = replace(problem, features=problem.features * np.array([unit, 1.0]))
+    assert other.spread == pytest.approx(problem.spread * np.array([unit, 1.0]))
+
+
+def test_spread_is_that_of_lists_in_which_the_feature_differs():
+    problem = make_problem([[0.0], [0.0], [5.0], [7.0], [2.0]], [0, 2, 4, 5], errors_of([0] * 5, None))
+    assert problem.spread.tolist() == [1.0]
+
+
+def test_weights_behind_a_far_last_step_are_found():
+    # Beside the first feature the second must be over 1e12, where a step of one is a rounding error.
+    problem = make_problem([[1e12, 0.0], [0.0, 1.0]], [0, 2], errors_of([1, 0], None))
+    assert descend(problem, np.array([1.0, 0.0]), np.random.default_rng(1)).loss == 0.0
+    fixed = replace(problem, limits=limits_from((1.0, 1.0), (-np.inf, np.inf)))
+    assert descend(fixed, np.array([1.0, 0.0]), np.random.default_rng(1)).loss == 0.0
 
 
 def test_weights_are_scaled_to_a_largest_part_of_one():

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmmix.metrics.metric import Metric, loss
 
-SWEEPS = 20
+SWEEPS = 10
 """How often all lists are gone through at most where sentences depend on each other."""
 
 

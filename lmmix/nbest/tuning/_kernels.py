@@ -94,7 +94,8 @@ def _mira_pass(features, cost, bounds, order, largest, lower, upper, weights, ga
         for f in range(weights.size):
             ahead = features[hope, f] - features[fear, f]
             lacking -= ahead * weights[f]
-            norm += ahead * ahead
+            if lower[f] < upper[f]:
+                norm += ahead * ahead
         if lacking > 0.0 and norm > 0.0:
             step = min(largest, lacking / norm)
             for f in range(weights.size):

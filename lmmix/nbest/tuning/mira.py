@@ -54,4 +54,4 @@ def _costs(problem: TuningProblem, weights: np.ndarray) -> np.ndarray:
         cost = scores(problem.statistics, derivative(problem.metric, sums))
     firsts = problem.offsets[:-1]
     typical = float(np.mean(np.maximum.reduceat(cost, firsts) - np.minimum.reduceat(cost, firsts)))
-    return cost / typical if typical > 0 else cost
+    return cost / (typical or 1.0)

@@ -93,7 +93,7 @@ class TuningProblem:
     @cached_property
     def varies(self) -> np.ndarray:
         """(F,) bool: whether the feature differs inside any list; nothing can be said of the weight of others."""
-        return self._differs.any(axis=0)
+        return np.any(self._differs, axis=0)
 
     @cached_property
     def _differs(self) -> np.ndarray:
@@ -172,7 +172,9 @@ def tuning_problem(
     for name, column in zip(names, features.T):
         if not np.isfinite(column).all():
             one = lists.utterances[int(lists.owner[np.flatnonzero(~np.isfinite(column))[0]])]
-            raise InputError(f"utterance {one.id!r}: {name!r} is not finite, or too large: no weight can be found for it")
+            raise InputError(
+                f"utterance {one.id!r}: {name!r} is not finite, or too large: no weight can be found for it"
+            )
     problem = TuningProblem(
         tuple(names), features, lists.offsets, lists.statistics(metric), metric, limits or no_limits(len(names))
     )

@@ -13,7 +13,7 @@ PRIOR = 1e-4
 """Weight of the squared parts beside an objective between 0 and 1: where lists can be told apart without error, weights
 would grow for ever; this ends it at parts of about ten, where the posteriors are certain."""
 
-OUTLIER = 30.0
+OUTLIER = 10.0
 """Parts of a hypothesis farther than this from the median of its list are cut off: a probability of 0 is a certain one,
 but how far below all others it stands says nothing, and would outweigh what hundreds of lists say."""
 
