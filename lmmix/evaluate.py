@@ -16,11 +16,10 @@ from lmmix.metrics.significance import (
     SAMPLES,
     Comparison,
     Interval,
-    confidence_interval,
-    paired_bootstrap,
     paired_randomisation,
+    resampled,
 )
-from lmmix.nbest.references import id_and_text
+from lmmix.nbest.references import texts_by_id
 from lmmix.progress import task
 from lmmix.vocab import words_of
 
@@ -77,18 +76,22 @@ def evaluate(
         raise SettingError(f"there is no test {test!r}; there are {', '.join(TESTS)}")
     if not 1 <= samples <= MOST_SAMPLES:
         raise SettingError(f"samples is {samples}; it must be from 1 to {MOST_SAMPLES}")
+    if not texts.names or not texts.systems:
+        raise InputError("there is nothing to evaluate: it takes a sentence and a system at least")
     rows = []
     with task(metric.name, len(texts.names)) as advance:
         for refs, *outputs in zip(texts.references, *texts.systems):
             rows.append(metric.statistics(refs, outputs))
             advance(1)
-    first, *others = np.stack(rows, axis=1)
-    results = [Result(first.sum(axis=0), confidence_interval(metric, first, samples, seed), None)]
-    for system in others:
-        comparison = paired_bootstrap(metric, first, system, samples, seed)
-        if test != TESTS[0]:
-            comparison = replace(comparison, p=paired_randomisation(metric, first, system, 10 * samples, seed))
-        results.append(Result(system.sum(axis=0), confidence_interval(metric, system, samples, seed), comparison))
+    systems = list(np.stack(rows, axis=1))
+    drawn = resampled(metric, systems, samples, seed)
+    results = []
+    for s, system in enumerate(systems):
+        comparison = drawn.comparison(0, s) if s else None
+        if comparison and test != TESTS[0]:
+            p = paired_randomisation(metric, systems[0], system, 10 * samples, seed)
+            comparison = replace(comparison, p=p)
+        results.append(Result(system.sum(axis=0), drawn.interval(s), comparison))
     return results
 
 
@@ -100,7 +103,7 @@ def read_texts(references: Sequence[PathLike], systems: Sequence[PathLike], by_i
     Raises FormatError with file and line where a file has other lines or ids than the first, or an id twice,
     InputError for an empty one and for lines that seem to have ids.
     """
-    files = {path: _by_id(path) if by_id else _by_line(path) for path in (*references, *systems)}
+    files = {path: texts_by_id(path) if by_id else _by_line(path) for path in (*references, *systems)}
     first = references[0]
     if not files[first]:
         raise InputError(f"{first}: there is no text in it")
@@ -135,26 +138,18 @@ def _by_line(path: PathLike) -> dict[str, tuple[int, str]]:
     return {str(number): (number, line) for number, line in read_text_lines(path)}
 
 
-def _by_id(path: PathLike) -> dict[str, tuple[int, str]]:
-    lines: dict[str, tuple[int, str]] = {}
-    for number, line in read_text_lines(path):
-        if not line.strip():
-            continue
-        name, text = id_and_text(line)
-        if name in lines:
-            raise FormatError(f"{path}:{number}: a second text for {name!r} (the first is in line {lines[name][0]})")
-        lines[name] = number, text
-    return lines
-
-
 def write_alignments(path: PathLike, texts: Texts, titles: Sequence[str], metrics: Sequence[Metric]) -> None:
     """Write how the words (wer) or characters (cer) of each sentence are aligned, in sclite's form.
 
-    `titles` are the names of the systems. Raises SettingError if no metric aligns.
+    `titles` are the names of the systems. Raises SettingError if no metric aligns, InputError if there are
+    several references.
     """
     rates: list[ErrorRate] = [metric for metric in metrics if isinstance(metric, ErrorRate)]
     if not rates:
         raise SettingError("alignments are those of wer and cer; add one of them (--metric wer)")
+    for name, references in zip(texts.names, texts.references):
+        if len(references) != 1:
+            raise InputError(f"sentence {name}: alignments are with one reference, not with {len(references)}")
     with atomic_write(path) as stream:
         for rate in rates:
             for title, outputs in zip(titles, texts.systems):

@@ -307,8 +307,8 @@ def test_chosen_texts_read_back_as_references(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("x a b", "a reference for 'x', which is not in"),
-        ("u b", r"a second reference for 'u' \(the first is in line 1"),
+        ("x a b", "a text for 'x', which is not in"),
+        ("u b", r"a second text for 'u' \(the first is in line 1"),
     ],
 )
 def test_reference_for_an_unknown_or_known_id_is_refused_with_its_line(tmp_path, line, message):

@@ -16,7 +16,7 @@ from lmmix.lm import LanguageModel
 from lmmix.metrics.metric import make_metric
 from lmmix.mix.linear import LinearMixture
 from lmmix.nbest.decide.decision import DecisionSettings
-from lmmix.nbest.features import LM_FLOOR, add_counts, add_folded_lm_features, add_lm_features
+from lmmix.nbest.features import ZERO_BELOW, add_counts, add_folded_lm_features, add_lm_features
 from lmmix.nbest.lists import NbestLists, blocks
 from lmmix.nbest.members import with_members
 from lmmix.nbest.rescore import Rescoring, rescore
@@ -210,7 +210,7 @@ def test_coverage_counts_words_oovs_and_hypotheses_of_probability_zero():
     rescored, report = rescore(lists, {"m": MODEL}, weights={"am": 1.0})
     coverage = report.coverage["lm:m"]
     assert (coverage.words, coverage.oov, coverage.oov_hypotheses, coverage.zeroprob_hypotheses) == (9, 3, 2, 2)
-    assert rescored.lists.features["lm:m"].tolist() == [-7.0, LM_FLOOR, -12.0, LM_FLOOR]
+    assert rescored.lists.features["lm:m"].tolist() == [-7.0, -7.0 - ZERO_BELOW, -12.0, -12.0 - ZERO_BELOW]
     assert rescored.lists.features["oov:m"].tolist() == [1, 0, 2, 0]
 
 

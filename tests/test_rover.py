@@ -19,7 +19,7 @@ from lmmix.errors import InputError, SettingError
 from lmmix.metrics.metric import make_metric
 from lmmix.metrics.significance import confidence_interval, paired_bootstrap
 from lmmix.nbest.decide.confusion import confusion_network
-from lmmix.nbest.decide.decision import DecisionSettings
+from lmmix.nbest.decide.decision import DecisionSettings, loss_like
 from lmmix.nbest.decide.mbr import mbr
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.rover import choose, join_systems
@@ -368,8 +368,7 @@ def test_risk_is_that_of_the_first_metric(run, folder):
         assert run(*call, "--metric", "wer", "--best-out", "best.txt")[0] == 0
         expected = mbr(lists, np.log(posteriors), DecisionSettings("mbr", loss=name)).texts
         assert Path("best.txt").read_text() == f"u {expected[0]}\n"
-    assert DecisionSettings().for_metric(make_metric("bleu")).loss == "bleu"
-    assert DecisionSettings().for_metric(make_metric("ter")).loss == "wer"
+    assert [loss_like(name) for name in ("bleu", "chrf++", "ter")] == ["bleu", "chrf", None]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def metric_options(function: Function) -> Function:
             "metrics",
             multiple=True,
             metavar="NAME,…",
-            help="What to measure: wer (default), cer, bleu, bleu:zh, chrf, chrf++, ter, rouge1, rouge2, rougeL.",
+            help="What to measure: wer (default), cer, ser, bleu, bleu:zh, chrf, chrf++, ter, rouge1, rouge2, rougeL.",
         ),
     ):
         function = option(function)
@@ -113,8 +113,13 @@ def metrics_of(names: tuple[str, ...], steps: list[str] | None) -> list[Metric]:
     from lmmix.metrics.normalise import Normaliser
 
     normaliser = Normaliser(steps or ())
-    metrics = [make_metric(name.strip(), normaliser) for given in names for name in given.split(",")]
+    metrics = [make_metric(name, normaliser) for name in metric_names(names)]
     return list({metric.name: metric for metric in metrics}.values())
+
+
+def metric_names(given: tuple[str, ...]) -> list[str]:
+    """The names in --metric, which may hold several, parted by commas."""
+    return [name.strip() for one in given for name in one.split(",") if name.strip()]
 
 
 def loaded_models(given: dict[str, Any]) -> Models:
@@ -131,11 +136,26 @@ def loaded_models(given: dict[str, Any]) -> Models:
     models: Any = {name: load(path, *how) for name, path in names[: len(given["models"])]}
     if given["members"]:
         models = with_members(models)
-    for name, path in names[len(given["models"]) :]:
-        if "{}" not in path or given["folds"] < 2:
-            raise SettingError(f"--fold-lm {path}: needs {{}} in the path, for the number of the fold, and --folds K")
+    for given_fold, (name, path) in zip(given["fold_lm"], names[len(given["models"]) :]):
+        _check_folds(given_fold, path, given["folds"])
         models[name] = [load(path.replace("{}", str(k)), *how) for k in range(given["folds"])]
     return models
+
+
+def _check_folds(given: str, path: str, folds: int) -> None:
+    """Raise SettingError unless --fold-lm names the models of all folds, and of these alone."""
+    from lmmix.errors import SettingError
+
+    if "{}" not in path or folds < 2:
+        raise SettingError(f"--fold-lm {path}: needs {{}} in the path, for the number of the fold, and --folds K")
+    if given == path:
+        raise SettingError(f"--fold-lm {path}: needs a name, under which the final model is used: NAME={path}")
+    one_more = path.replace("{}", str(folds))
+    if os.path.exists(one_more):
+        raise SettingError(
+            f"--folds {folds}, but there is {one_more}, too: the models would know the references of other folds than "
+            "those they score; give the number of folds that they were trained for"
+        )
 
 
 def _named(given: str) -> tuple[str, str]:

@@ -60,7 +60,7 @@ def command(nbest: tuple[str, ...], as_json: bool, output: str | None, best_out:
     lmmix rover a.jsonl b.jsonl c.txt --best-out voted.txt
     lmmix rover a.jsonl b.jsonl --ref ref.txt --score am,total --temperature 20,1 --system-weights 1,0.5
     """
-    from lmmix.nbest.decide.decision import DecisionSettings
+    from lmmix.nbest.decide.decision import DecisionSettings, loss_like
     from lmmix.nbest.formats.registry import nbest_writer
     from lmmix.nbest.rover import check_settings, choose
     from lmmix.nbest.rover_report import report_on
@@ -71,7 +71,7 @@ def command(nbest: tuple[str, ...], as_json: bool, output: str | None, best_out:
     check_outputs(output, given["output_format"], (best_out,), as_json)
     check_settings(nbest, given["system_weights"] or (), given["missing"])
     metrics = metrics_of(given["metrics"] or ("wer",), given["steps"])
-    decision = DecisionSettings(rule=given["decide"]).for_metric(metrics[0])
+    decision = DecisionSettings(rule=given["decide"], loss=loss_like(metrics[0].name))
     systems = _systems(nbest, given)
     lists = _joined(nbest, systems, given)
     rescored = choose(lists, decision)

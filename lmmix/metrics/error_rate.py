@@ -1,4 +1,4 @@
-"""Word and character error rate, counted as NIST's sclite does.
+"""Word, character and sentence error rate, counted as NIST's sclite does.
 
 sclite aligns with costs 3 for an insertion or a deletion and 4 for a substitution, so that words which are right stay
 so; the fewest edits in all may be one less in rare cases. Of ways to get to a place that cost the same it takes the
@@ -69,6 +69,39 @@ class ErrorRate:
     def units(self, text: str) -> Sequence[str]:
         """What the rate counts, of the text as the normaliser rewrites it."""
         raise NotImplementedError
+
+
+class SentenceErrorRate:
+    """Sentence error rate: the part of the sentences that are not, word by word, one of their references."""
+
+    name = "ser"
+    higher_is_better = False
+    factor = 100.0
+    linear = True
+    columns: tuple[str, ...] = ("wrong", "sentences")
+
+    def __init__(self, normaliser: Normaliser) -> None:
+        self.normaliser = normaliser
+
+    @property
+    def signature(self) -> str:
+        """Every choice that affects the values."""
+        return f"{self.name}|{self.normaliser.signature}|lmmix:{__version__}"
+
+    def statistics(self, references: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+        """(n, 2) 1 for a text that is none of the references, else 0; and 1."""
+        right = [words_of(self.normaliser(reference)) for reference in references]
+        wrong = [float(words_of(self.normaliser(text)) not in right) for text in texts]
+        return np.column_stack([wrong, np.ones(len(texts))])
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """(…) wrong sentences / sentences; nan without sentences."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan)
+
+    def sentence_loss(self, statistics: np.ndarray) -> np.ndarray:
+        """(n,) 1 for a wrong sentence."""
+        return statistics[:, 0]
 
 
 class WordErrorRate(ErrorRate):

@@ -28,6 +28,8 @@ class Metric(Protocol):
     """Whether the best hypothesis of each sentence makes the best text."""
     columns: tuple[str, ...]
     """What the k statistics are."""
+    normaliser: Normaliser
+    """How texts are rewritten before they are compared."""
 
     @property
     def signature(self) -> str:
@@ -56,6 +58,7 @@ class Metric(Protocol):
 _HOMES = {
     "wer": "lmmix.metrics.error_rate:WordErrorRate",
     "cer": "lmmix.metrics.error_rate:CharacterErrorRate",
+    "ser": "lmmix.metrics.error_rate:SentenceErrorRate",
     "bleu": "lmmix.metrics.translation:Bleu",
     "chrf": "lmmix.metrics.translation:Chrf",
     "chrf++": "lmmix.metrics.translation:ChrfWords",

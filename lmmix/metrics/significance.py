@@ -8,7 +8,7 @@ All of it works on the statistics of single sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,32 +46,68 @@ class Comparison(Interval):
     p: float
 
 
-def confidence_interval(metric: Metric, statistics: np.ndarray, samples: int = SAMPLES, seed: int = 1) -> Interval:
-    """The value of statistics (n, k), and its interval under resampling of sentences.
+@dataclass(frozen=True)
+class Resampled:
+    """The values of a metric for S systems on the same resampled sentences.
 
-    Samples without a value, as of empty references only, are passed over. Raises InputError without sentences,
-    SettingError.
+    Attributes
+    ----------
+    found : (S,) float64
+        The values on the sentences as they are.
+    drawn : (S, samples) float64
+        The values on each sample; nan for samples without a value, as of empty references only.
+    sentences : int
     """
-    values = np.concatenate([metric.value(sums) for (sums,) in _resampled([statistics], samples, seed)])
-    return Interval(float(metric.value(statistics.sum(axis=0))), *_ends(values))
+
+    found: np.ndarray
+    drawn: np.ndarray
+    sentences: int
+
+    def interval(self, system: int = 0) -> Interval:
+        """The value of a system (its number), and its interval. Samples without a value are passed over."""
+        return Interval(float(self.found[system]), *_ends(self.drawn[system]))
+
+    def comparison(self, baseline: int = 0, system: int = 1) -> Comparison:
+        """The value of a system minus that of a baseline, with a two-sided p-value.
+
+        The p-value is nan for one sentence, of which all samples are the same.
+        """
+        value = float(self.found[system] - self.found[baseline])
+        differences = self.drawn[system] - self.drawn[baseline]
+        distances = np.abs(differences[~np.isnan(differences)])
+        centred = distances - (distances.mean() if len(distances) else 0.0)
+        p = _p_value(centred, value) if self.sentences > 1 else float("nan")
+        return Comparison(value, *_ends(differences), p)
+
+
+def resampled(metric: Metric, systems: Sequence[np.ndarray], samples: int = SAMPLES, seed: int = 1) -> Resampled:
+    """Values of systems, each with statistics (n, k), on texts of n sentences drawn from these with replacement.
+
+    Raises InputError without sentences or if there are not as many of each system, SettingError.
+    """
+    _check(systems, samples, seed)
+    found = np.array([float(metric.value(one.sum(axis=0))) for one in systems])
+    n, k = systems[0].shape
+    together = np.concatenate(systems, axis=1)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for count in _pieces(samples, n, 1):
+        rows = rng.integers(0, n, (count, n))
+        times = np.stack([np.bincount(row, minlength=n) for row in rows]).astype(np.float64)
+        drawn.append(metric.value((times @ together).reshape(count, len(systems), k)).T)
+    return Resampled(found, np.concatenate(drawn, axis=1), n)
+
+
+def confidence_interval(metric: Metric, statistics: np.ndarray, samples: int = SAMPLES, seed: int = 1) -> Interval:
+    """The value of statistics (n, k), and its interval under resampling of sentences (see `resampled`)."""
+    return resampled(metric, [statistics], samples, seed).interval()
 
 
 def paired_bootstrap(
     metric: Metric, baseline: np.ndarray, system: np.ndarray, samples: int = SAMPLES, seed: int = 1
 ) -> Comparison:
-    """The difference of two systems (n, k) on the same resampled sentences, with a two-sided p-value.
-
-    The p-value is nan for one sentence, of which all samples are the same.
-    """
-    drawn = [
-        metric.value(theirs) - metric.value(sums) for sums, theirs in _resampled([baseline, system], samples, seed)
-    ]
-    differences = np.concatenate(drawn)
-    value = float(metric.value(system.sum(axis=0)) - metric.value(baseline.sum(axis=0)))
-    distances = np.abs(differences[~np.isnan(differences)])
-    centred = distances - (distances.mean() if len(distances) else 0.0)
-    p = _p_value(centred, value) if len(system) > 1 else float("nan")
-    return Comparison(value, *_ends(differences), p)
+    """The difference of two systems (n, k) on the same resampled sentences (see `resampled`)."""
+    return resampled(metric, [baseline, system], samples, seed).comparison()
 
 
 def paired_randomisation(
@@ -91,18 +127,7 @@ def paired_randomisation(
     return _p_value(np.concatenate(distances), value)
 
 
-def _resampled(systems: list[np.ndarray], samples: int, seed: int) -> Iterator[list[np.ndarray]]:
-    """Sums (s, k) of resampled sentences, the same ones of each system, in pieces of `samples` in all."""
-    _check(systems, samples, seed)
-    rng = np.random.default_rng(seed)
-    n = len(systems[0])
-    for count in _pieces(samples, n, 1):
-        drawn = rng.integers(0, n, (count, n)) + n * np.arange(count)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=count * n).reshape(count, n).astype(np.float64)
-        yield [times @ statistics for statistics in systems]
-
-
-def _check(systems: list[np.ndarray], samples: int, seed: int) -> None:
+def _check(systems: Sequence[np.ndarray], samples: int, seed: int) -> None:
     n = len(systems[0])
     if not n:
         raise InputError("there are no sentences to draw from")

@@ -7,6 +7,7 @@ from heapq import nlargest
 
 import numpy as np
 
+from lmmix.errors import SettingError
 from lmmix.metrics.metric import Metric
 from lmmix.nbest.decide.decision import Decision
 from lmmix.nbest.lists import NbestLists
@@ -14,7 +15,10 @@ from lmmix.nbest.lists import NbestLists
 
 @dataclass(frozen=True)
 class Change:
-    """One utterance: what the recogniser had first, what was chosen, and by how much its loss fell (or rose)."""
+    """One utterance: what the recogniser had first, what was chosen, and by how much its loss fell (or rose).
+
+    The loss is the number of errors for error rates and TER, else minus the value of the metric for this sentence.
+    """
 
     id: str
     refs: tuple[str, ...]
@@ -27,6 +31,8 @@ class Changes:
     """Keeps the `n` utterances that gained most and the `n` that lost most, by the loss of single sentences."""
 
     def __init__(self, metric: Metric, n: int) -> None:
+        if n < 0:
+            raise SettingError(f"changes is {n}; it must be 0 or more")
         self.metric, self.n = metric, n
         self.better: list[Change] = []
         self.worse: list[Change] = []

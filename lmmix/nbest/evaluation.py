@@ -8,40 +8,60 @@ from functools import cached_property
 import numpy as np
 
 from lmmix.metrics.metric import Metric
-from lmmix.metrics.significance import Comparison, Interval, confidence_interval, paired_bootstrap
+from lmmix.metrics.significance import Comparison, Interval, Resampled, resampled
 from lmmix.nbest.decide.decision import Decision
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.oracle import extreme
 
 
 @dataclass(frozen=True)
-class Scores:
-    """What a metric says of lists.
+class Gain:
+    """What a metric says of chosen texts beside the recogniser's best.
 
     Attributes
     ----------
     metric : Metric
     first, chosen : (U, k) float64
         Statistics of the recogniser's best and of the chosen texts.
-    oracle, worst : (k,) float64
-        Sums of the statistics of the best and the worst that could have been chosen.
     """
 
     metric: Metric
     first: np.ndarray
     chosen: np.ndarray
-    oracle: np.ndarray
-    worst: np.ndarray
 
     @cached_property
+    def _drawn(self) -> Resampled:
+        return resampled(self.metric, [self.first, self.chosen])
+
+    @property
+    def value(self) -> float:
+        """The value of the chosen texts."""
+        return float(self.metric.value(self.chosen.sum(axis=0)))
+
+    @property
     def interval(self) -> Interval:
         """The value of the chosen texts, and how far it may be chance."""
-        return confidence_interval(self.metric, self.chosen)
+        return self._drawn.interval(1)
 
-    @cached_property
+    @property
     def difference(self) -> Comparison:
         """The value of the chosen texts minus that of the recogniser's best, and how probable it is by chance."""
-        return paired_bootstrap(self.metric, self.first, self.chosen)
+        return self._drawn.comparison(0, 1)
+
+
+@dataclass(frozen=True)
+class Scores(Gain):
+    """What a metric says of lists.
+
+    Attributes
+    ----------
+    oracle, worst : (k,) float64
+        Sums of the statistics of the best and the worst that could have been chosen; where the metric is not linear,
+        of what comes near to them (see `oracle.extreme`).
+    """
+
+    oracle: np.ndarray
+    worst: np.ndarray
 
     def values(self) -> dict[str, float]:
         """The values of the four texts by name."""
@@ -52,6 +72,14 @@ class Scores:
             "worst": self.worst,
         }
         return {name: float(self.metric.value(one)) for name, one in sums.items()}
+
+
+def chosen_statistics(lists: NbestLists, metric: Metric, decision: Decision) -> np.ndarray:
+    """(U, k) statistics of what was chosen: from the lists, or counted anew where the text is none of them."""
+    chosen = lists.statistics(metric)[np.maximum(decision.best, 0)]
+    for u in np.flatnonzero(decision.best < 0):
+        chosen[u] = metric.statistics(lists.utterances[u].refs, [decision.texts[u]])[0]
+    return chosen
 
 
 class Evaluation:
@@ -68,17 +96,10 @@ class Evaluation:
         """Count a block of lists, which have references; returns statistics (U, k) of first and chosen texts."""
         statistics = lists.statistics(self.metric)
         self.first.append(statistics[lists.offsets[:-1]])
-        self.chosen.append(self._chosen(lists, statistics, decision))
+        self.chosen.append(chosen_statistics(lists, self.metric, decision))
         for sums, sign in ((self.oracle, 1), (self.worst, -1)):
             sums += statistics[extreme(self.metric, statistics, lists.offsets, sign, sums)].sum(axis=0)
         return self.first[-1], self.chosen[-1]
-
-    def _chosen(self, lists: NbestLists, statistics: np.ndarray, decision: Decision) -> np.ndarray:
-        """(U, k): from the lists, or counted anew where the text is none of them."""
-        chosen = statistics[np.maximum(decision.best, 0)]
-        for u in np.flatnonzero(decision.best < 0):
-            chosen[u] = self.metric.statistics(lists.utterances[u].refs, [decision.texts[u]])[0]
-        return chosen
 
     def scores(self) -> Scores:
         """All that was counted."""

@@ -20,9 +20,12 @@ from lmmix.vocab import words_of
 
 logger = logging.getLogger("lmmix")
 
-LM_FLOOR = -1e4
 ZERO_BELOW = 20.0
-"""Natural log-probability that stands for 0 in a feature, so that weights can still order hypotheses."""
+"""How many nats a hypothesis of probability 0 stands below the least probable one of its list.
+
+So it is worse than all others, but no number that outweighs what hundreds of lists say, and it does not depend on
+other lists, so not on the block.
+"""
 
 LM, OOV = "lm:", "oov:"
 
@@ -68,11 +71,12 @@ def add_lm_features(
     """Add ln p(hypothesis, `</s>` included) under `model` as ``lm:NAME``, its number of OOVs as ``oov:NAME``.
 
     `texts` (H) are the hypotheses as the model reads them. All lists are scored as one batch, equal texts once.
-    OOVs count as `<unk>`; a hypothesis of probability 0 gets LM_FLOOR, or less if another one has less.
+    OOVs count as `<unk>`; one of probability 0 stands ZERO_BELOW the others of its list.
     Raises InputError if the lists have a score of that name, SettingError for a model that remembers earlier sentences.
     """
     _refuse_known(lists, name)
-    lists.features[LM + name], lists.features[OOV + name], coverage = _scored(texts, model, name, threads)
+    logp, oov, coverage = _scored(texts, model, name, threads)
+    lists.features[LM + name], lists.features[OOV + name] = _without_zeros(lists, logp), oov
     return coverage
 
 
@@ -81,7 +85,8 @@ def add_folded_lm_features(
 ) -> LmCoverage:
     """The same, each utterance u under the model of its fold, u modulo K, which must not know its reference.
 
-    For tuning on the sentences on whose references the final model is trained (cross-fitting).
+    For tuning on the sentences on whose references the final model is trained (cross-fitting). `lists` must be all of
+    them: utterances are numbered from the first of `lists`.
     """
     _refuse_known(lists, name)
     logp, oov, coverage = np.empty(len(lists.texts)), np.empty(len(lists.texts)), LmCoverage()
@@ -90,14 +95,14 @@ def add_folded_lm_features(
         rows = np.flatnonzero(fold == k)
         logp[rows], oov[rows], part = _scored([texts[i] for i in rows.tolist()], model, name, threads)
         coverage += part
-    lists.features[LM + name], lists.features[OOV + name] = logp, oov
+    lists.features[LM + name], lists.features[OOV + name] = _without_zeros(lists, logp), oov
     return coverage
 
 
 def _scored(
     texts: Sequence[str], model: LanguageModel, name: str, threads: int | None
 ) -> tuple[np.ndarray, np.ndarray, LmCoverage]:
-    """(H,) log-probabilities and (H,) numbers of OOVs of all texts."""
+    """(H,) log-probabilities, −∞ for 0, and (H,) numbers of OOVs of all texts."""
     if remembers(model):
         raise SettingError(
             f"{name} remembers what it reads: it would remember one hypothesis while scoring the next; "
@@ -108,8 +113,6 @@ def _scored(
     place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     corpus = corpus_from_lines(place, tokenizer=model.vocab.tokenizer).recode(model.vocab)
     logp = np.add.reduceat(model.score(corpus, threads), corpus.offsets[:-1])
-    finite = logp[logp > -np.inf]
-    floor = min(LM_FLOOR, float(finite.min())) if len(finite) else LM_FLOOR
     oov = np.bincount(corpus.sentence_of()[corpus.oov_at], minlength=corpus.n_sentences)
     words = np.diff(corpus.offsets) - 1
     index = np.fromiter(map(place.__getitem__, texts), np.int64, len(texts))
@@ -119,7 +122,14 @@ def _scored(
         int((oov[index] > 0).sum()),
         int((logp[index] == -np.inf).sum()),
     )
-    return np.where(logp > -np.inf, logp, floor)[index], oov[index].astype(np.float64), coverage
+    return logp[index], oov[index].astype(np.float64), coverage
+
+
+def _without_zeros(lists: NbestLists, logp: np.ndarray) -> np.ndarray:
+    """(H,) the log-probabilities with a number for −∞; 0 in lists where all are −∞."""
+    finite = logp > -np.inf
+    least = np.minimum.reduceat(np.where(finite, logp, np.inf), lists.offsets[:-1])[lists.owner]
+    return np.where(finite, logp, np.where(np.isinf(least), 0.0, least - ZERO_BELOW))
 
 
 def add_counts(lists: NbestLists, texts: Sequence[str], names: Sequence[str]) -> None:

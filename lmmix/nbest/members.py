@@ -22,7 +22,8 @@ def model_name(path: PathLike) -> str:
 def with_members(models: Mapping[str, LanguageModel]) -> dict[str, LanguageModel]:
     """The models, each mixture NAME replaced by its members ``NAME.MEMBER``, or ``NAME.1``, … where names repeat.
 
-    The weights of their sentence scores then make a log-linear combination. Raises SettingError if none is a mixture.
+    The weights of their sentence scores then make a log-linear combination. Raises SettingError if none is a mixture,
+    or two features would have the same name.
     """
     taken: dict[str, LanguageModel] = {}
     for name, model in models.items():
@@ -32,7 +33,13 @@ def with_members(models: Mapping[str, LanguageModel]) -> dict[str, LanguageModel
         names = [model_name(member) for member in model.names]
         if len(set(names)) < len(names):
             names = [str(k + 1) for k in range(len(names))]
-        taken |= {f"{name}.{called}": member for called, member in zip(names, model.members)}
+        called = [f"{name}.{one}" for one in names]
+        for one in called:
+            if one in models or one in taken:
+                raise SettingError(
+                    f"a member of {name!r} and another model are both called {one!r}; rename one of them"
+                )
+        taken |= dict(zip(called, model.members))
     if taken.keys() == models.keys():
         raise SettingError(
             f"no model is a mixture, whose members could be weighed: {', '.join(models) or 'none given'}"

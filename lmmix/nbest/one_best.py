@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmmix.errors import FormatError
-from lmmix.fileio import PathLike, read_text_lines
+from lmmix.fileio import PathLike
 from lmmix.nbest.formats.check import checked
 from lmmix.nbest.formats.registry import recognised
-from lmmix.nbest.references import id_and_text
+from lmmix.nbest.references import texts_by_id
 from lmmix.nbest.utterance import Utterance
 
 
@@ -33,7 +33,5 @@ def read_one_best(path: PathLike) -> Iterator[Utterance]:
 
 
 def _lists(path: PathLike) -> Iterator[Utterance]:
-    for number, line in read_text_lines(path):
-        if line.strip():
-            name, text = id_and_text(line)
-            yield Utterance(name, [text], where=f"{path}:{number}")
+    for name, (number, text) in texts_by_id(path).items():
+        yield Utterance(name, [text], where=f"{path}:{number}")

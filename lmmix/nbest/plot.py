@@ -78,14 +78,20 @@ def check_picture(path: PathLike) -> str:
     return suffix
 
 
+def features_to_draw(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The two of the features `known` that are `wanted`, none if nothing is. Raises SettingError."""
+    if len(known) < 2:
+        raise SettingError(f"a picture needs two features; the lists have {len(known)}")
+    found = list(dict.fromkeys(feature_called(name, known) for name in wanted))
+    if wanted and len(found) != 2:
+        raise SettingError(f"a picture is of two features, not of {', '.join(wanted)}")
+    return found
+
+
 def _pair(problem: TuningProblem, weights: np.ndarray, names: Sequence[str]) -> tuple[int, int]:
     """The numbers of two features."""
-    if len(problem.names) < 2:
-        raise SettingError("a picture needs two features; the lists have one")
-    if not names:
+    drawn = features_to_draw(problem.names, names)
+    if not drawn:
         return heaviest(problem, weights)
-    found = {problem.names.index(feature_called(name, problem.names)): None for name in names}
-    if len(found) != 2:
-        raise SettingError(f"a picture is of two features, not of {', '.join(names)}")
-    first, second = found
+    first, second = map(problem.names.index, drawn)
     return first, second

@@ -18,7 +18,8 @@ def with_references(
 
     A file has lines ``id word word …``, of which each must be for one of the lists; or, `by_line`, plain texts,
     of which line n (from 0) is for the list with the id n, or for the nth list if ids are no numbers.
-    Raises FormatError for an id that is unknown or comes twice, InputError for a list without reference.
+    Raises FormatError for an id that is unknown or comes twice, InputError for a list without reference, and for two
+    of the same id.
     """
     files = [_Lines(path) if by_line else _ById(path) for path in paths]
     for place, utterance in enumerate(utterances):
@@ -28,38 +29,44 @@ def with_references(
 
 
 class _ById:
-    """Lines `id word word …`; an id that holds spaces is parted from its words by a tab."""
+    """Lines `id word word …`."""
 
     def __init__(self, path: PathLike) -> None:
         self.path = path
-        self.texts: dict[str, str] = {}
-        self.lines: dict[str, int] = {}
-        for number, line in read_text_lines(path):
-            if not line.strip():
-                continue
-            name, text = id_and_text(line)
-            if name in self.texts:
-                raise FormatError(
-                    f"{path}:{number}: a second reference for {name!r} (the first is in line {self.lines[name]})"
-                )
-            self.texts[name], self.lines[name] = text, number
+        self.texts = texts_by_id(path)
+        self.taken: set[str] = set()
 
     def of(self, name: str, place: int) -> str:
         if name not in self.texts:
             raise InputError(f"{self.path}: there is no reference for the utterance {name!r}")
-        self.lines.pop(name)
-        return self.texts[name]
+        if name in self.taken:
+            raise InputError(f"the id {name!r} stands twice among the lists, so references cannot be told apart")
+        self.taken.add(name)
+        return self.texts[name][1]
 
     def finish(self) -> None:
-        for name, number in self.lines.items():
-            raise FormatError(f"{self.path}:{number}: a reference for {name!r}, which is not in the n-best list")
+        for name, (number, _) in self.texts.items():
+            if name not in self.taken:
+                raise FormatError(f"{self.path}:{number}: a text for {name!r}, which is not in the n-best list")
 
 
-def id_and_text(line: str) -> tuple[str, str]:
-    """The id and the words of a line `id word word …`, or `id`, a tab and words; not of an empty line."""
-    name, tab, text = line.partition("\t")
-    words = words_of(text if tab else line)
-    return (name, " ".join(words)) if tab else (words[0], " ".join(words[1:]))
+def texts_by_id(path: PathLike) -> dict[str, tuple[int, str]]:
+    """The line number and the text of each id in a file of lines ``id word word …``.
+
+    An id that holds spaces is parted from its words by a tab. Lines without words are passed over. Raises FormatError
+    for an id that comes twice.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    for number, line in read_text_lines(path):
+        words = words_of(line)
+        if not words:
+            continue
+        name, tab, text = line.partition("\t")
+        name, words = (name, words_of(text)) if tab else (words[0], words[1:])
+        if name in found:
+            raise FormatError(f"{path}:{number}: a second text for {name!r} (the first is in line {found[name][0]})")
+        found[name] = number, " ".join(words)
+    return found
 
 
 class _Lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +13,11 @@ import numpy as np
 from lmmix.errors import InputError, SettingError
 from lmmix.fileio import PathLike
 from lmmix.lm import LanguageModel
-from lmmix.metrics.metric import METRICS, Metric, make_metric
+from lmmix.metrics.metric import Metric, make_metric
 from lmmix.metrics.normalise import Normaliser
 from lmmix.nbest.changes import Changes
 from lmmix.nbest.decide.decision import Decision, DecisionSettings, decide
-from lmmix.nbest.decide.temperature import LIST_RULES, find_temperature
+from lmmix.nbest.decide.temperature import LIST_RULES
 from lmmix.nbest.evaluation import Evaluation
 from lmmix.nbest.features import (
     COUNTS,
@@ -33,11 +34,12 @@ from lmmix.nbest.left_out import LeftOut
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.plot import plot_surface
 from lmmix.nbest.report import RescoreReport
-from lmmix.nbest.tuning.ablation import without
-from lmmix.nbest.tuning.problem import TuneResult, TuningProblem, tuning_problem
-from lmmix.nbest.tuning.tune import TuneSettings, limits_of, tune_weights
+from lmmix.nbest.tuned import Tuned, tuned
+from lmmix.nbest.tuning.tune import TuneSettings
 from lmmix.nbest.utterance import Rescored
 from lmmix.nbest.weights import Weights
+
+logger = logging.getLogger("lmmix")
 
 Models = Mapping[str, LanguageModel | Sequence[LanguageModel]]
 """Language models by name; several of one name are those of the folds, each for utterances that it does not know."""
@@ -74,7 +76,10 @@ class Rescoring:
     changes : int
         How many utterances to keep that gained most, and that lost most.
     must_measure : bool
-        Whether a list without reference is an error; else nothing is measured if there is one.
+        Whether it is an error if metrics cannot measure, for want of references or because there are several; else
+        nothing is measured then.
+
+    Raises SettingError.
     """
 
     def __init__(
@@ -86,12 +91,15 @@ class Rescoring:
         must_measure: bool = True,
     ) -> None:
         self.models, self.threads = models, threads
+        self.metrics, self.must_measure = metrics, must_measure
         self._started = time.perf_counter()
-        self._tuned: _Tuned | None = None
+        self._tuned: Tuned | None = None
+        self._only_tuned_lists = True
         self._coverage = {LM + name: LmCoverage() for name in models}
         self._utterances = self._hypotheses = 0
-        self.metrics, self.must_measure = metrics, must_measure
         self._evaluations = [Evaluation(metric) for metric in self.metrics]
+        self._unmeasured: str | None = None
+        self._references = 0
         self._changes = Changes(self.metrics[0], changes)
         self._left_out = LeftOut(self.metrics[0])
 
@@ -121,109 +129,81 @@ class Rescoring:
         counts = tuple(name for name in (*COUNTS, RANK) if name in weights.values)
         self.add_features(lists, counts, weights.normalise)
 
-    def tune(
-        self,
-        lists: NbestLists,
-        settings: TuneSettings,
-        decision: DecisionSettings | None = None,
-        temperature: bool = True,
-    ) -> Weights:
+    def tune(self, lists: NbestLists, settings: TuneSettings, decision: DecisionSettings | None = None) -> Weights:
         """Find weights for all features of `lists`, which have them already and need references.
 
-        The first metric is the one to tune for. Minimum Bayes risk then expects that loss, if it can, and a rule with
-        posteriors gets the `temperature` that suits it best unless told not to. Raises InputError, SettingError.
+        The first metric is the one to tune for. What `decision` leaves open is found, too (see `tuned`).
+        Raises InputError, SettingError.
         """
-        metric, decision = self.metrics[0], decision or DecisionSettings()
-        names = _names_to_weigh(lists)
-        problem = tuning_problem(lists, names, metric, limits_of(names, settings))
-        found = tune_weights(problem, settings)
-        values = dict(zip(names, map(float, found.weights)))
-        decision = decision.for_metric(metric)
-        if decision.rule in LIST_RULES and temperature:
-            total = lists.matrix(names) @ found.weights
-            decision = replace(decision, temperature=find_temperature(lists, total, metric, decision)[0])
-        self._tuned = _Tuned(problem, found, settings)
-        tuning = {
-            "utterances": len(lists),
-            "metric": metric.name,
-            "signature": metric.signature,
-            "method": settings.method,
-            "loss": found.loss,
-        }
-        return Weights(values, decision=decision, tuning=tuning)
+        self._tuned = tuned(lists, self.metrics[0], settings, decision or DecisionSettings())
+        return Weights(self._tuned.weights, decision=self._tuned.decision, tuning=self._tuned.record())
 
     def apply(self, lists: NbestLists, weights: Weights) -> RescoredLists:
         """Sum the features of `lists`, which have them already, choose, and measure. Raises InputError."""
-        total = lists.matrix(list(weights.values)) @ np.array(list(weights.values.values()))
+        if not self._utterances and weights.decision.rule in LIST_RULES and weights.decision.temperature is None:
+            logger.warning(
+                "%s decides with posteriors of temperature 1, which need not suit these weights; tune with it "
+                "(--tune … --decide %s), or say which (--temperature)",
+                *[weights.decision.rule] * 2,
+            )
+        total = lists.totals(weights.values)
         decision = decide(lists, total, weights.decision)
         self._utterances += len(lists)
         self._hypotheses += len(lists.texts)
-        if self.must_measure:
-            lists.check_references()
-        elif not lists.has_references:
-            self._evaluations = []
-        if self._evaluations:
+        self._only_tuned_lists &= self._tuned is not None and lists is self._tuned.lists
+        if self._can_measure(lists):
             self._measure(lists, weights, total, decision)
         return RescoredLists(lists, total, decision)
+
+    def _can_measure(self, lists: NbestLists) -> bool:
+        """Whether all lists so far can be measured; raises InputError if they must."""
+        if self._unmeasured is None:
+            try:
+                for metric in self.metrics:
+                    lists.statistics(metric)
+            except InputError as error:
+                if self.must_measure:
+                    raise
+                self._unmeasured = str(error)
+        self._references += sum(bool(one.refs) for one in lists.utterances)
+        return self._unmeasured is None
 
     def _measure(self, lists: NbestLists, weights: Weights, total: np.ndarray, decision: Decision) -> None:
         (first, chosen), *_ = [evaluation.add(lists, decision) for evaluation in self._evaluations]
         self._changes.add(lists, decision, first, chosen)
         self._left_out.add(lists, weights, total)
 
-    def _without(self) -> dict[str, float]:
-        """What the first metric would be without each feature: tuned anew if weights were, else with its weight 0."""
-        if self._tuned is None:
-            return self._left_out.values() if self._evaluations else {}
-        problem, settings = self._tuned.problem, self._tuned.settings
-        sign = -1.0 if problem.metric.higher_is_better else 1.0
-        return {name: sign * without(problem, k, settings) for k, name in enumerate(problem.names)}
-
     def draw(self, path: PathLike, features: Sequence[str] = ()) -> None:
         """A picture of the metric over two weights around those that were found, by default the heaviest ones.
 
         Raises SettingError for a format of pictures that is not known, MissingDependencyError.
         """
-        assert self._tuned is not None
+        if self._tuned is None:
+            raise SettingError("a picture is of tuning; tune first")
         plot_surface(self._tuned.problem, self._tuned.result.weights, features, path)
 
     def report(self, weights: Weights) -> RescoreReport:
         """What was done so far."""
+        measured = self._utterances > 0 and self._unmeasured is None
+        if self._unmeasured is not None and self._references:
+            how_many = f"{self._references} of {self._utterances}"
+            logger.warning("nothing is measured, though %s utterances have references: %s", how_many, self._unmeasured)
+        on_tuned = self._tuned if self._only_tuned_lists else None
         return RescoreReport(
             utterances=self._utterances,
             hypotheses=self._hypotheses,
             weights=weights,
-            tuned=self._tuned is not None,
-            held_out=self._tuned.result.held_out if self._tuned else None,
-            scores={evaluation.metric.name: evaluation.scores() for evaluation in self._evaluations},
-            without=self._without(),
-            better=self._changes.better if self._evaluations else [],
-            worse=self._changes.worse if self._evaluations else [],
+            metric=self.metrics[0],
+            tuned=on_tuned is not None,
+            held_out=self._tuned.held_out if self._tuned else None,
+            scores={one.metric.name: one.scores() for one in self._evaluations} if measured else {},
+            highest_sum=on_tuned.highest_sum() if on_tuned else self._left_out.value() if measured else None,
+            without=on_tuned.without() if on_tuned else self._left_out.values() if measured else {},
+            better=self._changes.better if measured else [],
+            worse=self._changes.worse if measured else [],
             coverage=self._coverage,
             seconds=time.perf_counter() - self._started,
         )
-
-
-@dataclass(frozen=True)
-class _Tuned:
-    """What tuning saw, and what it found."""
-
-    problem: TuningProblem
-    result: TuneResult
-    settings: TuneSettings
-
-
-def _names_to_weigh(lists: NbestLists) -> list[str]:
-    """All features, but of equal numbers of OOVs one, and none where there are no OOVs."""
-    names = []
-    kept: list[np.ndarray] = []
-    for name, values in lists.features.items():
-        if name.startswith(OOV):
-            if not values.any() or any(np.array_equal(values, other) for other in kept):
-                continue
-            kept.append(values)
-        names.append(name)
-    return names
 
 
 def counts_by_default(lists: NbestLists) -> tuple[str, ...]:
@@ -239,7 +219,7 @@ def rescore(
     tune: TuneSettings | str | None = None,
     metrics: Sequence[str] = (),
     counts: Sequence[str] | None = None,
-    normalise: Sequence[str] = (),
+    normalise: Sequence[str] | None = None,
     lm_normalise: Sequence[str] = (),
     decision: DecisionSettings | None = None,
     threads: int | None = None,
@@ -258,34 +238,52 @@ def rescore(
     tune : TuneSettings or name of a metric, optional
         Find weights on these lists, which need references.
     metrics : sequence of names
-        What to measure besides what was tuned for; by default word error rate, if all utterances have references.
+        What to measure besides what is tuned for; by default what the weights were tuned for, or word error rate, if
+        references allow it.
     counts : sequence of names, optional
         Counts to weigh (see `features.COUNTS`), for tuning; by default `counts_by_default`.
-    normalise, lm_normalise : sequences of names
-        How texts are rewritten before they are compared, and before models read them (see `metrics.normalise.STEPS`);
-        given weights know the latter.
+    normalise : sequence of names, optional
+        How texts are rewritten before they are compared (see `metrics.normalise.STEPS`); by default as when the weights
+        were tuned, or not at all.
+    lm_normalise : sequence of names
+        How they are rewritten before models read them, for tuning; given weights know.
     decision : DecisionSettings, optional
         How to choose; by default as the weights say, or the highest sum.
     threads : int, optional
 
-    Raises SettingError unless exactly one of `weights` and `tune` is given, InputError for missing references or
-    features.
+    Raises SettingError unless exactly one of `weights` and `tune` is given, InputError if there are no lists, for
+    missing references or features.
     """
     if (not weights) == (tune is None):
         raise SettingError("rescoring needs either weights (--weights FILE) or a goal to tune them to (--tune wer)")
+    if not len(lists):
+        raise InputError("there are no n-best lists")
     settings = TuneSettings(metric=tune) if isinstance(tune, str) else tune
-    names = dict.fromkeys([*([settings.metric] if settings else []), *metrics])
+    given = None if settings else weights if isinstance(weights, Weights) else Weights(dict(weights or {}))
+    measured = metrics_to_measure(metrics, settings, given, normalise)
     lists = copy.copy(lists)
     lists.features = dict(lists.features)
-    measured = [make_metric(name, Normaliser(normalise)) for name in names or METRICS[:1]]
-    run = Rescoring(models, measured, threads, must_measure=bool(names))
+    run = Rescoring(models, measured, threads, must_measure=bool(settings or metrics))
     if settings is not None:
         lists.check_references()
         run.add_features(lists, counts_by_default(lists) if counts is None else counts, lm_normalise)
-        weights = replace(run.tune(lists, settings, decision), normalise=tuple(lm_normalise))
+        found = replace(run.tune(lists, settings, decision), normalise=tuple(lm_normalise))
     else:
-        weights = weights if isinstance(weights, Weights) else Weights(dict(weights or {}))
-        weights = replace(weights, decision=decision or weights.decision)
-        run.add_weighed_features(lists, weights)
-    rescored = run.apply(lists, weights)
-    return rescored, run.report(weights)
+        assert given is not None
+        found = replace(given, decision=decision or given.decision)
+        run.add_weighed_features(lists, found)
+    return run.apply(lists, found), run.report(found)
+
+
+def metrics_to_measure(
+    asked: Sequence[str], settings: TuneSettings | None, weights: Weights | None, normalise: Sequence[str] | None
+) -> list[Metric]:
+    """What to measure: what is tuned for, and what is asked for; if nothing, what `weights` were tuned for, or wer.
+
+    Texts are rewritten by the steps `normalise`, by default as when `weights` were tuned. Raises SettingError,
+    MissingDependencyError.
+    """
+    default, steps = (weights or Weights({})).tuned_for
+    normaliser = Normaliser(steps if normalise is None else normalise)
+    names = [*([settings.metric] if settings else []), *asked] or [default]
+    return list({metric.name: metric for metric in (make_metric(name, normaliser) for name in names)}.values())

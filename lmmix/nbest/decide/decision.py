@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 
 import numpy as np
 
 from lmmix.errors import SettingError
-from lmmix.metrics.metric import Metric
 from lmmix.nbest.decide.pairwise import LOSSES
 from lmmix.nbest.decide.posteriors import check_temperature
 from lmmix.nbest.lists import NbestLists
@@ -23,27 +22,30 @@ class DecisionSettings:
     ----------
     rule : str
         See RULES.
-    temperature : float
-        Posteriors are ∝ exp(total / temperature); only for rules that use them.
-    loss : str
-        The metric of which minimum Bayes risk expects the least loss (see `pairwise.LOSSES`).
+    temperature : float, optional
+        Posteriors are ∝ exp(total / temperature); only for rules that use them. None leaves it to tuning, or is 1.
+    loss : str, optional
+        The metric of which minimum Bayes risk expects the least loss (see `pairwise.LOSSES`). None leaves it to
+        tuning, or is that of words.
     """
 
     rule: str = "best"
-    temperature: float = 1.0
-    loss: str = "wer"
+    temperature: float | None = None
+    loss: str | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
             raise SettingError(f"there is no rule {self.rule!r} to decide by; there are {', '.join(RULES)}")
-        check_temperature(self.temperature)
-        if self.loss not in LOSSES:
+        if self.temperature is not None:
+            check_temperature(self.temperature)
+        if self.loss is not None and self.loss not in LOSSES:
             raise SettingError(f"there is no risk of {self.loss!r}; there are {', '.join(LOSSES)}")
 
-    def for_metric(self, metric: Metric) -> DecisionSettings:
-        """The same with the risk of `metric`, if there is one."""
-        kind = metric.name.partition(":")[0]
-        return replace(self, loss=kind) if kind in LOSSES else self
+
+def loss_like(metric: str) -> str | None:
+    """The loss that is the metric of that name, or stands for it but for details; None if none does."""
+    kind = metric.partition(":")[0]
+    return "chrf" if kind == "chrf++" else kind if kind in LOSSES else None
 
 
 @dataclass(frozen=True)

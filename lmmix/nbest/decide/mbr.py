@@ -16,6 +16,10 @@ SAME_RISK = 1e-9
 """Risks that differ by less than this part of the largest one are equal."""
 
 
+LOSS = "wer"
+"""The loss where settings say none."""
+
+
 def mbr(lists: NbestLists, total: np.ndarray, settings: DecisionSettings) -> Decision:
     """The hypothesis with the least expected loss of each list; of equals the one with the highest `total` (H,)."""
     return decide_by_list(least_risks, lists, total, settings)
@@ -30,7 +34,7 @@ def least_risks(
     """
     votes = ballot(texts, total, temperatures)
     heard = np.flatnonzero(votes.masses.any(axis=0))
-    losses = LOSSES[settings.loss](votes.words, heard)
+    losses = LOSSES[settings.loss or LOSS](votes.words, heard)
     risks = votes.masses[:, heard] @ losses.T
     width = SAME_RISK * np.abs(losses).max()
     places = [votes.place[np.argmax(risk <= risk.min() + width)] for risk in risks]
