@@ -339,7 +339,7 @@ def test_command_reads_one_best_texts(run, three):
     assert run("rover", "k.txt", "--format", "text", "--best-out", "out.txt")[0] == 0
     assert Path("out.txt").read_text() == "utt-1 a dog\nutt-2 a\n"
     Path("plain.txt").write_text("the cat\nthe dog\n")
-    message = "the id 'the' stands already at plain.txt:1; plain.txt is in no format of n-best lists and was read as"
+    message = "plain.txt:2: a second text for 'the' (the first is in line 1); plain.txt is in no format of n-best lists and was read as"
     assert message in run("rover", "a.txt", "plain.txt")[2]
     Path("empty").mkdir()
     assert "not n-best lists" in run("rover", "a.txt", "empty")[2]

@@ -119,7 +119,7 @@ def metrics_of(names: tuple[str, ...], steps: list[str] | None) -> list[Metric]:
 
 def metric_names(given: tuple[str, ...]) -> list[str]:
     """The names in --metric, which may hold several, parted by commas."""
-    return [name.strip() for one in given for name in one.split(",") if name.strip()]
+    return [name.strip() for one in given for name in one.split(",")]
 
 
 def loaded_models(given: dict[str, Any]) -> Models:

@@ -47,7 +47,7 @@ class _ById:
     def finish(self) -> None:
         for name, (number, _) in self.texts.items():
             if name not in self.taken:
-                raise FormatError(f"{self.path}:{number}: a text for {name!r}, which is not in the n-best list")
+                raise FormatError(f"{self.path}:{number}: a reference for {name!r}, which is not in the n-best list")
 
 
 def texts_by_id(path: PathLike) -> dict[str, tuple[int, str]]:
