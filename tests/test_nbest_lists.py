@@ -307,7 +307,7 @@ def test_chosen_texts_read_back_as_references(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("x a b", "a text for 'x', which is not in"),
+        ("x a b", "a reference for 'x', which is not in"),
         ("u b", r"a second text for 'u' \(the first is in line 1"),
     ],
 )
