@@ -10,9 +10,9 @@ import numpy as np
 
 from lmmix.fileio import json_ready
 from lmmix.metrics.metric import Metric, loss
-from lmmix.metrics.significance import Comparison, paired_bootstrap
+from lmmix.metrics.significance import Comparison
 from lmmix.nbest.decide.decision import Decision
-from lmmix.nbest.evaluation import Evaluation, Scores
+from lmmix.nbest.evaluation import Evaluation, Gain, Scores
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.rescore import RescoredLists
 from lmmix.nbest.system import System
@@ -54,7 +54,7 @@ class RoverReport:
     def difference(self, metric: str) -> Comparison:
         """The value of the vote minus that of the best system alone, and how probable it is by chance."""
         alone, together = self.systems[self.best_alone(metric)][metric], self.scores[metric]
-        return paired_bootstrap(together.metric, alone.chosen, together.chosen)
+        return Gain(together.metric, alone.chosen, together.chosen).difference
 
     def as_json(self) -> dict[str, Any]:
         """All numbers; of each metric M the values of the vote ``M``, of the most probable texts ``M_first``, of the
