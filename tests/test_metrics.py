@@ -144,7 +144,7 @@ def test_steps_are_taken_in_their_order_and_signed():
 def test_unknown_names_are_refused_with_what_there_is():
     with pytest.raises(SettingError, match=f"'x'; there are {', '.join(STEPS)}"):
         Normaliser(["x"])
-    with pytest.raises(SettingError, match="no metric 'x'; there are wer, cer, bleu"):
+    with pytest.raises(SettingError, match="no metric 'x'; there are wer, cer, ser, bleu"):
         make_metric("x")
     with pytest.raises(SettingError, match="'wer:zh': only bleu takes a tokeniser"):
         make_metric("wer:zh")
