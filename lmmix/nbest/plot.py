@@ -81,7 +81,7 @@ def check_picture(path: PathLike) -> str:
 def features_to_draw(known: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """The two of the features `known` that are `wanted`, none if nothing is. Raises SettingError."""
     if len(known) < 2:
-        raise SettingError(f"a picture needs two features; the lists have {len(known)}")
+        raise SettingError(f"a picture needs two features; the lists have {'one' if known else 'none'}")
     found = list(dict.fromkeys(feature_called(name, known) for name in wanted))
     if wanted and len(found) != 2:
         raise SettingError(f"a picture is of two features, not of {', '.join(wanted)}")
