@@ -17,10 +17,11 @@ from naive_decide import naive_elected, network_with_nists_costs
 import lmmix
 from lmmix.errors import InputError, SettingError
 from lmmix.metrics.metric import make_metric
-from lmmix.metrics.significance import confidence_interval, paired_bootstrap
+from lmmix.metrics.significance import confidence_interval
 from lmmix.nbest.decide.confusion import confusion_network
 from lmmix.nbest.decide.decision import DecisionSettings, loss_like
 from lmmix.nbest.decide.mbr import mbr
+from lmmix.nbest.evaluation import Gain
 from lmmix.nbest.lists import NbestLists
 from lmmix.nbest.rover import choose, join_systems
 from lmmix.nbest.rover_report import report_on
@@ -201,7 +202,7 @@ def test_report_compares_with_the_best_system():
     best = np.concatenate([wer.statistics(["a b"], [text]) for text in ("a b", "a b", "y b")])
     vote = np.concatenate([wer.statistics(["a b"], [text]) for text in rescored.decision.texts])
     found = report.as_json()
-    assert found["wer_difference"] == {"system": "best", **vars(paired_bootstrap(wer, best, vote))}
+    assert found["wer_difference"] == {"system": "best", **vars(Gain(wer, best, vote).difference)}
     interval = confidence_interval(wer, vote)
     assert found["wer_interval"] == [interval.low, interval.high] and found["wer"] == interval.value
     assert report.changed["best"] == 1 + (rescored.decision.texts[2].split() != ["y", "b"])
@@ -339,7 +340,7 @@ def test_command_reads_one_best_texts(run, three):
     assert run("rover", "k.txt", "--format", "text", "--best-out", "out.txt")[0] == 0
     assert Path("out.txt").read_text() == "utt-1 a dog\nutt-2 a\n"
     Path("plain.txt").write_text("the cat\nthe dog\n")
-    message = "plain.txt:2: a second text for 'the' (the first is in line 1); plain.txt is in no format of n-best lists and was read as"
+    message = "a second text for 'the' (the first is in line 1); plain.txt is in no format of n-best lists and was read"
     assert message in run("rover", "a.txt", "plain.txt")[2]
     Path("empty").mkdir()
     assert "not n-best lists" in run("rover", "a.txt", "empty")[2]

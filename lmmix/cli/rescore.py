@@ -87,8 +87,8 @@ def command(nbest: str, as_json: bool, output: str | None, best_out: str | None,
     A hypothesis has its own scores, ln p under each --lm (lm:NAME) with the number of its OOVs (oov:NAME), and
     counts: by default words, and rank if the lists have no scores. The highest weighted sum wins.
 
-    Intervals hold 95 % of texts drawn from the same utterances (bootstrap). The p-value says how often such a text
-    differs from the mean of all by as much as was gained.
+    Intervals hold 95 % of texts drawn from the same utterances (bootstrap). The p-value says how often exchanging the
+    two outputs at random makes so large a difference.
 
     \b
     lmmix rescore dev.jsonl --lm mix.json --tune wer --weights-out weights.json
