@@ -23,7 +23,7 @@ from lmmix.mix.linear import LinearMixture
 from lmmix.nbest.decide.decision import DecisionSettings, decide
 from lmmix.nbest.decide.temperature import find_temperature
 from lmmix.nbest.evaluation import chosen_statistics
-from lmmix.nbest.features import LM_FLOOR, add_lm_features
+from lmmix.nbest.features import ZERO_BELOW, add_lm_features
 from lmmix.nbest.lists import NbestLists, blocks
 from lmmix.nbest.members import with_members
 from lmmix.nbest.references import with_references
@@ -97,12 +97,13 @@ def test_equal_texts_are_measured_once():
     assert seen == ["b", "a"]
 
 
-def test_floor_of_probability_zero_is_the_same_in_each_block():
-    long = ranked("a", ["b " * 7000])
-    apart, together = make_lists([ranked("a", ["never"])]), make_lists([ranked("a", ["never"]), long])
+def test_probability_zero_stands_below_the_others_of_its_list_in_each_block():
+    first, others = ranked("a", ["never", "b b", "a"]), [ranked("a", ["b " * 7000]), ranked("a", ["never"] * 2)]
+    apart, together = make_lists([first]), make_lists([first, *others])
     for lists in (apart, together):
         add_lm_features(lists, lists.texts, MODEL, "m")
-    assert apart.features["lm:m"][0] == together.features["lm:m"][0] == LM_FLOOR
+    assert apart.features["lm:m"].tolist() == [-5.0 - ZERO_BELOW, -5.0, -2.0]
+    assert together.features["lm:m"].tolist() == [*apart.features["lm:m"], -14001.0, 0.0, 0.0]
 
 
 def test_one_pass_of_draws_gives_what_each_gives_by_itself():

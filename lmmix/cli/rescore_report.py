@@ -63,14 +63,14 @@ def _print_scores(report: RescoreReport) -> None:
     rows = []
     for name, scores in report.scores.items():
         values = {what: f"{scores.metric.factor * value:.2f}" for what, value in scores.values().items()}
-        difference, p = _shown(scores.difference, scores.metric)
+        difference, p = shown(scores.difference, scores.metric)
         # What is found where metrics are not linear may not be the end.
         beyond = "" if scores.metric.linear else "~"
         ends = [f"{beyond}{values[what]}" for what in ("oracle", "worst")]
         rows.append([name, values["first"], values[""], difference, p, *ends])
     if report.held_out:
         metric = report.metric
-        difference, p = _shown(report.held_out.difference, metric)
+        difference, p = shown(report.held_out.difference, metric)
         value = f"{metric.factor * report.held_out.value:.2f}"
         click.echo(f"\ncross-validated {metric.name} ({report.weights.decision.rule}): {value}, {difference}, p {p}")
     where = "on the lists that the weights were tuned on:" if report.tuned else "with these weights:"
@@ -80,10 +80,10 @@ def _print_scores(report: RescoreReport) -> None:
         click.echo("~ at least so good or bad: not all choices can be tried")
 
 
-def _shown(difference: Comparison, metric: Metric) -> tuple[str, str]:
+def shown(difference: Comparison, metric: Metric) -> tuple[str, str]:
     """A difference with its interval, and its p-value."""
     ends = (metric.factor * value for value in (difference.value, difference.low, difference.high))
-    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*ends), f"{difference.p:.3f}"
+    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(*ends), f"{difference.p:.4f}"
 
 
 def _print_errors(report: RescoreReport) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lmmix.cli.common import print_table
+from lmmix.cli.rescore_report import shown
 
 if TYPE_CHECKING:
     from lmmix.nbest.evaluation import Scores
@@ -36,11 +37,8 @@ def _print_metric(report: RoverReport, name: str) -> None:
         rows.append([label, f"{factor * together.values()[what]:.2f}", "", ""])
     click.echo(f"\n{together.metric.signature}")
     print_table(["system", name, "95 % interval", "changed"], rows)
-    gain = report.difference(name)
-    click.echo(
-        f"together against {report.best_alone(name)}, the best system: "
-        f"{factor * gain.value:+.2f} [{factor * gain.low:+.2f}, {factor * gain.high:+.2f}], p {gain.p:.3f}"
-    )
+    difference, p = shown(report.difference(name), together.metric)
+    click.echo(f"together against {report.best_alone(name)}, the best system: {difference}, p {p}")
 
 
 def _cells(scores: Scores) -> tuple[str, str]:

@@ -159,7 +159,7 @@ def _tuned_and_measured(
     crossed = tuned.value("wer", "first") + tuned.cross_validated().value
     first, wer, p = report.value("wer", "first"), report.value("wer"), report.scores["wer"].difference.p
     weights = " ".join(f"{name} {value:.3g}" for name, value in tuned.weights.values.items())
-    row = f"{label} | {100 * crossed:.2f} | {100 * wer:.2f} | {100 * first:.2f} | {p:.3f} | {weights}"
+    row = f"{label} | {100 * crossed:.2f} | {100 * wer:.2f} | {100 * first:.2f} | {p:.4f} | {weights}"
     print(f"| {row} |", flush=True)
 
 
