@@ -274,7 +274,7 @@ def test_picture_needs_two_features_and_a_known_suffix(tmp_path):
         plot_surface(problem, np.ones(3), ("f0", "lm"), tmp_path / "a.png")
     with pytest.raises(SettingError, match="of two features, not of f0, f0"):
         plot_surface(problem, np.ones(3), ("f0", "f0"), tmp_path / "a.png")
-    with pytest.raises(SettingError, match="the lists have 1"):
+    with pytest.raises(SettingError, match="the lists have one"):
         plot_surface(random_problem(5, 1), np.ones(1), (), tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 
