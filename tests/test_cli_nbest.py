@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import NBEST, Run
 
+from lmmix.errors import SettingError
 from lmmix.nbest.formats.interface import ReadOptions
 from lmmix.nbest.formats.registry import FORMATS, nbest_writer, read_nbest, recognised
 from lmmix.nbest.utterance import Rescored, Utterance
@@ -47,12 +48,16 @@ def lists(folder: Path, run: Run) -> Path:
         "lm.json": json.dumps({**WEIGHTS, "weights": {"am": 1.0, "lm:mix": 1.0}}),
         "score.json": json.dumps({**WEIGHTS, "weights": {"ac": 1.0}}),
         "rule.json": json.dumps({**WEIGHTS, "weights": {"am": 1.0}, "decision": {"rule": "magic"}}),
+        "mbr.json": json.dumps({**WEIGHTS, "weights": {"am": 1.0}, "decision": {"rule": "mbr"}}),
         "old.json": json.dumps({**WEIGHTS, "version": 1, "weights": {"am": 1.0}}),
         "none.json": json.dumps({**WEIGHTS, "weights": {}}),
     }
     for name, content in texts.items():
         (folder / name).write_text(content)
     assert run("ngram", "train.txt", "-o", "a.arpa", "--order", "2")[0] == 0
+    (folder / "f").mkdir()
+    for k in range(3):
+        (folder / "f" / f"{k}.arpa").write_bytes((folder / "a.arpa").read_bytes())
     return folder
 
 
@@ -147,6 +152,24 @@ BAD_CALLS = [
     ([*TUNE, "--lm", "mix=nowhere.arpa"], "nowhere.arpa: cannot read: No such file"),
     ([*TUNE, "--lm", "a.arpa", "--members"], "no model is a mixture"),
     ([*TUNE, "--fold-lm", "x=a.arpa"], "--fold-lm a.arpa: needs {} in the path"),
+    ([*APPLY, "--fold-lm", "x=f/{}.arpa", "--folds", "2"], "--fold-lm is for tuning; give --tune METRIC"),
+    ([*APPLY, "--folds", "0"], "--folds is for tuning"),
+    ([*APPLY, "--method", "expected"], "--method is for tuning"),
+    ([*APPLY, "--restarts", "20"], "--restarts is for tuning"),
+    ([*APPLY, "--seed", "1"], "--seed is for tuning"),
+    ([*APPLY, "--plot-features", "am,words"], "--plot-features is for tuning"),
+    ([*APPLY, "--temperature", "2"], "--temperature is for the rules mbr and vote; give --decide"),
+    ([*APPLY, "--risk", "cer"], "--risk is for the rule mbr; give --decide mbr"),
+    ([*APPLY, "--decide", "mbr", "--risk", "ter"], "there is no risk of 'ter'; there are wer, cer, bleu, chrf"),
+    ([*APPLY, "--changes", "-1"], "changes is -1; it must be 0 or more"),
+    ([*TUNE, "--temperature", "2"], "--temperature is for the rules mbr and vote"),
+    ([*TUNE, "--plot-features", "am,words"], "--plot-features is for a picture; give --plot FILE"),
+    ([*TUNE, "--plot", "a.png", "--plot-features", "am"], "a picture is of two features, not of am"),
+    ([*TUNE, "--plot", "a.png", "--counts", "none", "--weights-out", "w.json"], "a picture needs two features; the lists have one"),
+    ([*TUNE, "--counts", ""], "--counts takes names of counts, parted by commas, or none alone"),
+    ([*TUNE, "--counts", "none,words"], "--counts takes names of counts, parted by commas, or none alone"),
+    ([*TUNE, "--fold-lm", "f/{}.arpa", "--folds", "2"], "--fold-lm f/{}.arpa: needs a name"),
+    ([*TUNE, "--fold-lm", "x=f/{}.arpa", "--folds", "2"], "--folds 2, but there is f/2.arpa, too"),
     ([*TUNE, "--fold-lm", "x={}.arpa"], "--fold-lm {}.arpa: needs {} in the path, for the number of the fold, and --folds"),
     ([*TUNE, "--folds", "9"], "folds is 9"),
     ([*TUNE, "--folds", "1"], "folds is 1; it must be 0, or 2 or more"),
@@ -207,3 +230,69 @@ def test_lists_that_the_output_cannot_hold_are_refused_before_models_read(
     status, _, err = run(*call, "-o", "out", "--output-format", "nemo")
     assert status == 1 and "utterance 'u3' has 1 hypotheses, those before it have 2" in err
     assert not Path("out").exists()
+
+
+def test_report_names_rule_metric_and_kinds_of_errors(lists: Path, run: Run) -> None:
+    call = ("rescore", "nbest.jsonl", "--lm", "mix=a.arpa", "--tune", "wer", "--metric", "bleu", "--restarts", "1")
+    status, out, err = run(*call, "--decide", "mbr", "--folds", "2", "--normalise", "lower", "--weights-out", "w.json")
+    assert (status, err) == (0, "")
+    assert "decision: mbr; risk: wer; temperature: " in out and "weights: tuned for wer by expected" in out
+    assert "wer|norm:lower|" in out and "bleu|norm:lower|" in out
+    assert "wer tuned without it" in out and "(all, highest sum)" in out and "cross-validated wer (mbr): " in out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["%", "reference", "correct", "sub", "del", "ins", "errors", "sentences"] in lines
+    first = next(line for line in lines if line[:2] == ["wer", "first-best"])
+    assert first[2:] == ["5", "80.00", "20.00", "0.00", "0.00", "20.00", "50.00"], first
+    assert "better by 1 error\n" in out and "~ at least so good or bad" in out
+    # The metric, how its texts are rewritten, and the rule are those of the weights.
+    apply = ("rescore", "nbest.jsonl", "--lm", "mix=a.arpa", "--weights", "w.json")
+    status, out, err = run(*apply)
+    assert (status, err) == (0, "")
+    assert "decision: mbr; risk: wer; temperature: " in out and "wer|norm:lower|" in out and "wer with weight 0" in out
+    assert "norm:none" in run(*apply, "--normalise", "")[1]
+
+
+def test_changes_of_other_metrics_name_them(lists: Path, run: Run) -> None:
+    status, out, _ = run("rescore", "nbest.jsonl", "--lm", "mix=a.arpa", "--tune", "chrf", "--restarts", "1")
+    assert status == 0 and " chrf of the sentence\n" in out
+
+
+def test_weights_are_kept_when_the_picture_cannot_be_drawn(
+    lists: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise SettingError("no picture today")
+
+    monkeypatch.setattr("lmmix.nbest.rescore.plot_surface", fails)
+    call = ("rescore", "nbest.jsonl", "--tune", "wer", "--restarts", "1", "--weights-out", "w.json", "--plot", "a.png")
+    status, _, err = run(*call, "--plot-features", "words,am")
+    assert status == 1 and "no picture today" in err
+    assert "value" in json.loads(Path("w.json").read_text())["tuning"]
+
+
+def test_rule_of_weights_may_get_another_risk_and_temperature(lists: Path, run: Run) -> None:
+    call = ("rescore", "nbest.jsonl", "--weights", "mbr.json", "--json")
+    status, out, err = run(*call, "--risk", "cer", "--temperature", "2")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["decision"] == {"rule": "mbr", "temperature": 2.0, "loss": "cer"}
+    assert "lmmix: warning: mbr decides with posteriors of temperature 1" in run(*call)[2]
+
+
+def test_tuning_bleu_with_mbr_expects_bleu(lists: Path, run: Run) -> None:
+    hyps = [{"text": text, "scores": {"am": 0.0}} for text in ("a b c d f", "a b c d e", "x b c d e")]
+    Path("five.jsonl").write_text(json.dumps({"id": "u", "ref": "a b c d e", "hyps": hyps}) + "\n")
+    call = (
+        "rescore",
+        "five.jsonl",
+        "--counts",
+        "rank",
+        "--tune",
+        "bleu",
+        "--decide",
+        "mbr",
+        "--restarts",
+        "1",
+        "--json",
+    )
+    status, out, err = run(*call)
+    assert (status, err) == (0, "") and json.loads(out)["decision"]["loss"] == "bleu"

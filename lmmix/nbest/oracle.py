@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmmix.metrics.metric import Metric, loss
+from lmmix.nbest.lists import first_highest
 
 SWEEPS = 10
 """How often all lists are gone through at most where sentences depend on each other."""
@@ -18,7 +19,7 @@ def extreme(metric: Metric, statistics: np.ndarray, offsets: np.ndarray, sign: i
     least as bad. `before` (k,) are statistics of a text that goes before, to which the text belongs; so where a corpus
     comes in blocks, what is found depends on them.
     """
-    chosen = _first_lowest(sign * metric.sentence_loss(statistics), offsets)
+    chosen = first_highest(-sign * metric.sentence_loss(statistics), offsets)
     if metric.linear:
         return chosen
     for _ in range(SWEEPS):
@@ -40,7 +41,7 @@ def _exchanged(
     sums = before + statistics[chosen].sum(axis=0)
     others = np.repeat(sums - statistics[chosen], np.diff(offsets), axis=0)
     losses = sign * loss(metric, others + statistics)
-    best = _first_lowest(losses, offsets)
+    best = first_highest(-losses, offsets)
     gain = losses[chosen] - losses[best]
     lists = np.argsort(-gain, kind="stable")[: np.count_nonzero(gain > 0)]
     now = sign * loss(metric, sums)
@@ -51,10 +52,3 @@ def _exchanged(
             return moved
         lists = lists[: len(lists) // 2]
     return None
-
-
-def _first_lowest(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """(U,) int64: the place of the lowest of the values (H,) in each list, the first of equals."""
-    starts = offsets[:-1]
-    lowest = np.flatnonzero(values == np.repeat(np.minimum.reduceat(values, starts), np.diff(offsets)))
-    return lowest[np.searchsorted(lowest, starts)]
