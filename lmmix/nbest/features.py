@@ -6,7 +6,6 @@ The name of a feature says what it is: ``lm:NAME`` and ``oov:NAME`` belong to a 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +16,6 @@ from lmmix.errors import InputError, SettingError
 from lmmix.lm import LanguageModel, remembers
 from lmmix.nbest.lists import NbestLists
 from lmmix.vocab import words_of
-
-logger = logging.getLogger("lmmix")
 
 ZERO_BELOW = 20.0
 """How many nats a hypothesis of probability 0 stands below the least probable one of its list.
